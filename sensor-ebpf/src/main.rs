@@ -1,0 +1,2 @@
+//! Picket's BPF LSM programs.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The engine behind `picket`: policies, the kernel side, agents and events.

@@ -1,0 +1,2 @@
+//! The `picket` program.
+fn main() {}
