@@ -1,2 +1,37 @@
-//! The workbench.
-fn main() {}
+//! `cargo xtask`: the command line of the workbench. Parsing and dispatch only; each verb lives in a module of its own.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::setup;
+
+/// Picket's workbench: what a developer or a CI machine runs around the product.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    propagate_version = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Setup(setup::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Setup(args) => setup::main(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
