@@ -1,2 +1,22 @@
-//! The kernel/user contract.
+//! The contract between Picket's kernel programs and its userspace, and the two pure decisions
+//! that both sides must take alike: which masks a policy table gives a subject ([`table`]) and
+//! which verdict follows from them ([`verdict`]).
+//!
+//! Everything here is `no_std`, free of dependencies, and compiled twice: into the BPF programs
+//! and into `picket`, so that `explain`, the tests and the kernel cannot disagree. What needs a
+//! helper, a map or the standard library must not live here.
 #![no_std]
+
+pub mod event;
+pub mod hook;
+pub mod layout;
+pub mod limits;
+pub mod rights;
+pub mod subject;
+pub mod table;
+pub mod tag;
+pub mod verdict;
+
+/// Version of everything in this crate that crosses the kernel boundary. The loader writes it into
+/// the object, and refuses pinned objects that carry another one.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,159 @@
+//! The hooks, and what can go wrong in one.
+
+/// An LSM hook, by the number that it has in events and in the fault counters.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Hook(pub u32);
+
+macro_rules! hooks {
+    ($($name:ident = $id:literal, $text:literal, $errno:ident;)*) => {
+        impl Hook {
+            $(
+                #[doc = concat!("`", $text, "`; refuses with `-", stringify!($errno), "`.")]
+                pub const $name: Hook = Hook($id);
+            )*
+
+            /// Every hook that is attached, with the kernel's name for it, in attach order.
+            pub const ALL: &'static [(Hook, &'static str)] = &[$((Hook::$name, $text)),*];
+
+            /// What a refusal in this hook returns to the program: a positive errno.
+            #[inline(always)]
+            #[must_use]
+            pub const fn errno(self) -> i32 {
+                match self {
+                    $(Hook::$name => $errno,)*
+                    _ => EPERM,
+                }
+            }
+        }
+        $(const _: () = assert!($id < Hook::MAX);)*
+    };
+}
+
+/// `EPERM`: for what no search path or library retries elsewhere (processes, the kernel itself).
+pub const EPERM: i32 = 1;
+/// `EAGAIN`: what `fork` answers when it cannot get what it needs.
+pub const EAGAIN: i32 = 11;
+/// `EACCES`: for files, programs and peers. Shells keep searching `PATH` on it and libraries try
+/// their next file or address, as they do for an ordinary permission error.
+pub const EACCES: i32 = 13;
+/// `EPROTONOSUPPORT`: for a socket that may not be made, so that libraries fall back.
+pub const EPROTONOSUPPORT: i32 = 93;
+
+// `task_alloc` comes first: from the moment a task can be tagged its children must be.
+hooks! {
+    TASK_ALLOC = 0, "task_alloc", EAGAIN;
+    FILE_OPEN = 1, "file_open", EACCES;
+    BPRM_CHECK_SECURITY = 2, "bprm_check_security", EACCES;
+    MMAP_FILE = 3, "mmap_file", EACCES;
+    FILE_MPROTECT = 4, "file_mprotect", EACCES;
+    PATH_UNLINK = 5, "path_unlink", EACCES;
+    PATH_RMDIR = 6, "path_rmdir", EACCES;
+    PATH_RENAME = 7, "path_rename", EACCES;
+    PATH_LINK = 8, "path_link", EACCES;
+    PATH_MKNOD = 9, "path_mknod", EACCES;
+    PATH_MKDIR = 10, "path_mkdir", EACCES;
+    PATH_SYMLINK = 11, "path_symlink", EACCES;
+    PATH_TRUNCATE = 12, "path_truncate", EACCES;
+    SOCKET_CREATE = 13, "socket_create", EPROTONOSUPPORT;
+    SOCKET_CONNECT = 14, "socket_connect", EACCES;
+    SOCKET_SENDMSG = 15, "socket_sendmsg", EACCES;
+    SOCKET_BIND = 16, "socket_bind", EACCES;
+    UNIX_STREAM_CONNECT = 17, "unix_stream_connect", EACCES;
+    UNIX_MAY_SEND = 18, "unix_may_send", EACCES;
+    TASK_KILL = 19, "task_kill", EPERM;
+    PTRACE_ACCESS_CHECK = 20, "ptrace_access_check", EPERM;
+    BPF = 21, "bpf", EPERM;
+}
+
+impl Hook {
+    /// Room for hooks in the fault counters.
+    pub const MAX: u32 = 64;
+
+    /// The kernel's name for it.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let found = Self::ALL.iter().find(|(hook, _)| *hook == self)?;
+        Some(found.1)
+    }
+}
+
+/// An internal error while judging. It denies a tagged task, is counted per hook and cause, and is
+/// reported; an untagged task never gets as far.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Fault(pub u32);
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])* $name:ident = $id:literal, $text:literal;)*) => {
+        impl Fault {
+            $($(#[doc = $doc])* pub const $name: Fault = Fault($id);)*
+
+            /// Every cause with the words that events and `doctor` use for it.
+            pub const ALL: &'static [(Fault, &'static str)] = &[$((Fault::$name, $text)),*];
+        }
+        $(const _: () = assert!($id < Fault::MAX);)*
+    };
+}
+
+faults! {
+    /// No fault: the policy itself decided. Never counted.
+    NONE = 0, "none";
+    /// The tag names an agent slot that is empty or was given to another agent.
+    STALE_TAG = 1, "stale tag";
+    /// The agent's policy slot holds no table, or a table of another format.
+    NO_POLICY = 2, "no policy";
+    /// The task's scratch memory could not be had.
+    NO_SCRATCH = 3, "no scratch memory";
+    /// A kernel structure could not be read.
+    UNREADABLE = 4, "unreadable kernel memory";
+    /// The canonical path has more than 4095 bytes, or more components than the walker goes.
+    PATH_TOO_LONG = 5, "path too long";
+    /// The object is on a mount that is detached or belongs to another mount namespace.
+    FOREIGN_MOUNT = 6, "detached mount or foreign mount namespace";
+    /// Names kept changing while the path was read.
+    UNSTABLE_PATH = 7, "path changed while it was read";
+    /// The tag could not be copied to a child.
+    NO_TAG = 8, "tag not copied";
+    /// An address that is shorter than its family demands.
+    BAD_ADDRESS = 9, "malformed address";
+    /// A socket family that no subject can express.
+    UNKNOWN_FAMILY = 10, "unknown socket family";
+    /// A directory that may not be moved or linked where its files would gain rights.
+    WIDENS = 11, "name would widen rights";
+    /// The storage walk that backs up the tag lookup met something that it cannot read.
+    TAG_LOOKUP = 12, "tag lookup";
+}
+
+impl Fault {
+    /// Room for causes in the fault counters.
+    pub const MAX: u32 = 32;
+
+    /// The words for it.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let found = Self::ALL.iter().find(|(fault, _)| *fault == self)?;
+        Some(found.1)
+    }
+}
+
+/// Entries of the per-CPU array map `FAULTS`, indexed `hook * Fault::MAX + fault`.
+pub const FAULT_SLOTS: u32 = Hook::MAX * Fault::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_names_are_unique() {
+        for (i, (hook, name)) in Hook::ALL.iter().enumerate() {
+            assert_eq!(hook.name(), Some(*name));
+            assert!(Hook::ALL[..i].iter().all(|(h, n)| h != hook && n != name));
+            assert!(hook.errno() > 0 && hook.errno() < 4096);
+        }
+        for (i, (fault, name)) in Fault::ALL.iter().enumerate() {
+            assert_eq!(fault.name(), Some(*name));
+            assert!(Fault::ALL[..i].iter().all(|(f, n)| f != fault && n != name));
+        }
+    }
+}

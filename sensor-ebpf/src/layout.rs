@@ -1,0 +1,78 @@
+//! The kernel's own structures: every field that the programs read, named once.
+//!
+//! Rust for BPF has no CO-RE relocations. Userspace finds each field in the running kernel's BTF,
+//! puts its offset into [`Layout`], and hands that to the programs as a read-only global, which the
+//! verifier sees as constants. A field that the kernel does not have is a load error naming it.
+
+macro_rules! layout {
+    ($($field:ident = $of:literal, $path:literal;)*) => {
+        /// Byte offsets of kernel fields, and the few facts that are no offsets. All of them are
+        /// 64-bit words, so that the structure has no padding and one shape in both halves.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Layout {
+            $(#[doc = concat!("Offset of `", $path, "` in `struct ", $of, "`.")] pub $field: u64,)*
+            /// Bit of `dentry.d_flags` that marks a lookup in progress (`DCACHE_PAR_LOOKUP`; it
+            /// moved in 6.18).
+            pub dcache_par_lookup: u64,
+            /// Address of `rename_lock`'s sequence counter: changes whenever any dentry moves.
+            pub rename_seq: u64,
+            /// Address of `mount_lock`'s sequence counter: changes whenever any mount does.
+            pub mount_seq: u64,
+        }
+
+        /// `(struct, field path)` of each offset, in the order that they have in [`Layout`].
+        pub const FIELDS: &[(&str, &str)] = &[$(($of, $path)),*];
+
+        impl Layout {
+            /// The layout with these offsets, one per entry of [`FIELDS`]; the facts are 0.
+            #[must_use]
+            pub fn from_offsets(offsets: &[u64; FIELDS.len()]) -> Layout {
+                let [$($field),*] = *offsets;
+                Layout { $($field,)* ..Layout::default() }
+            }
+        }
+    };
+}
+
+layout! {
+    file_path = "file", "f_path";
+    file_flags = "file", "f_flags";
+    file_mode = "file", "f_mode";
+    path_mnt = "path", "mnt";
+    path_dentry = "path", "dentry";
+    dentry_flags = "dentry", "d_flags";
+    dentry_hash_pprev = "dentry", "d_hash.pprev";
+    dentry_parent = "dentry", "d_parent";
+    dentry_name = "dentry", "d_name";
+    dentry_inode = "dentry", "d_inode";
+    dentry_sb = "dentry", "d_sb";
+    inode_mode = "inode", "i_mode";
+    sb_flags = "super_block", "s_flags";
+    sb_magic = "super_block", "s_magic";
+    vfsmount_root = "vfsmount", "mnt_root";
+    mount_vfsmount = "mount", "mnt";
+    mount_parent = "mount", "mnt_parent";
+    mount_mountpoint = "mount", "mnt_mountpoint";
+    mount_ns = "mount", "mnt_ns";
+    task_storage = "task_struct", "bpf_storage";
+    task_nsproxy = "task_struct", "nsproxy";
+    task_parent = "task_struct", "real_parent";
+    task_tgid = "task_struct", "tgid";
+    nsproxy_mnt_ns = "nsproxy", "mnt_ns";
+    storage_list = "bpf_local_storage", "list";
+    element_node = "bpf_local_storage_elem", "snode";
+    element_map = "bpf_local_storage_elem", "sdata.smap";
+    element_data = "bpf_local_storage_elem", "sdata.data";
+    bprm_file = "linux_binprm", "file";
+    vma_file = "vm_area_struct", "vm_file";
+    socket_sk = "socket", "sk";
+    sock_family = "sock", "__sk_common.skc_family";
+    sock_protocol = "sock", "sk_protocol";
+    unix_path = "unix_sock", "path";
+    unix_addr = "unix_sock", "addr";
+    unix_addr_len = "unix_address", "len";
+    unix_addr_name = "unix_address", "name";
+    msghdr_name = "msghdr", "msg_name";
+    msghdr_namelen = "msghdr", "msg_namelen";
+}

@@ -1,0 +1,250 @@
+//! The verdict: set inclusion over the masks that a table gives a subject. Pure, and the only
+//! place where allow, ask, deny, audit and the policy's mode meet.
+
+use crate::rights::Rights;
+
+/// What a policy says of one subject.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Masks {
+    /// Rights that some allow or audit rule gives.
+    pub allow: Rights,
+    /// Rights that need somebody's yes.
+    pub ask: Rights,
+    /// Rights that some deny rule takes away.
+    pub deny: Rights,
+    /// Rights whose use is reported although it is allowed.
+    pub audit: Rights,
+}
+
+impl Masks {
+    /// Rights that may be used, asking aside.
+    ///
+    /// A file that may be read and not changed may also be mapped as code: a program starts only
+    /// if its libraries can be mapped, and nobody can plant code where nobody may write. Where an
+    /// agent may write, mapping code takes an explicit `map` (write xor execute).
+    #[inline(always)]
+    #[must_use]
+    pub const fn granted(self) -> Rights {
+        let allow = self.allow.minus(self.deny);
+        let writable = allow.intersects(Rights::WRITE.or(Rights::CREATE));
+        if allow.contains(Rights::READ) && !writable && !self.ask.contains(Rights::MAP) {
+            allow.or(Rights::MAP.minus(self.deny))
+        } else {
+            allow
+        }
+    }
+
+    /// Whether an object with these masks offers no way to its content that `old` did not offer,
+    /// so that a rename or link from `old` to here gives nothing away. What needs a yes counts as
+    /// offered here and as not offered there.
+    #[inline(always)]
+    #[must_use]
+    pub const fn within(self, old: Masks) -> bool {
+        let offered = self
+            .granted()
+            .or(self.ask.minus(self.deny))
+            .and(Rights::CONTENT);
+        old.granted().minus(old.ask).contains(offered)
+    }
+}
+
+/// The outcome for one operation, in growing severity.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Goes on unseen.
+    Allow = 0,
+    /// Goes on and is reported.
+    Audit = 1,
+    /// Held until somebody decides.
+    Ask = 2,
+    /// Refused and reported.
+    Deny = 3,
+}
+
+impl Verdict {
+    /// The verdict with the number `raw`.
+    #[must_use]
+    pub const fn from_raw(raw: u32) -> Option<Verdict> {
+        match raw {
+            0 => Some(Verdict::Allow),
+            1 => Some(Verdict::Audit),
+            2 => Some(Verdict::Ask),
+            3 => Some(Verdict::Deny),
+            _ => None,
+        }
+    }
+
+    /// Its name in events and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Allow => "allow",
+            Verdict::Audit => "audit",
+            Verdict::Ask => "ask",
+            Verdict::Deny => "deny",
+        }
+    }
+}
+
+/// A verdict and the rights that brought it about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// What happens.
+    pub verdict: Verdict,
+    /// The requested rights that the policy refuses, asks for or reports; empty when allowed.
+    pub because: Rights,
+}
+
+/// Judges `requested` against `masks`. In an auditing policy (`audit`) nothing is refused or
+/// held: what would have been is reported.
+#[inline(always)]
+#[must_use]
+pub const fn decide(masks: Masks, requested: Rights, audit: bool) -> Decision {
+    let denied = requested
+        .minus(masks.granted().or(masks.ask))
+        .or(requested.and(masks.deny));
+    let asked = requested.and(masks.ask).minus(masks.deny);
+    let (verdict, because) = if !denied.is_empty() {
+        (Verdict::Deny, denied)
+    } else if !asked.is_empty() {
+        (Verdict::Ask, asked)
+    } else if requested.intersects(masks.audit) {
+        (Verdict::Audit, requested.and(masks.audit))
+    } else {
+        (Verdict::Allow, Rights::NONE)
+    };
+    let softened = audit && matches!(verdict, Verdict::Deny | Verdict::Ask);
+    Decision {
+        verdict: if softened { Verdict::Audit } else { verdict },
+        because,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masks(allow: Rights, ask: Rights, deny: Rights, audit: Rights) -> Masks {
+        Masks {
+            allow,
+            ask,
+            deny,
+            audit,
+        }
+    }
+
+    /// The precedence in words, right by right, as an oracle for the bit arithmetic.
+    fn oracle(masks: Masks, requested: Rights) -> Verdict {
+        let mut worst = Verdict::Allow;
+        for (right, _) in Rights::NAMES
+            .iter()
+            .filter(|(right, _)| requested.contains(*right))
+        {
+            let verdict = if masks.deny.contains(*right) {
+                Verdict::Deny
+            } else if masks.ask.contains(*right) {
+                Verdict::Ask
+            } else if masks.audit.contains(*right) && masks.granted().contains(*right) {
+                Verdict::Audit
+            } else if masks.granted().contains(*right) {
+                Verdict::Allow
+            } else {
+                Verdict::Deny
+            };
+            worst = worst.max(verdict);
+        }
+        worst
+    }
+
+    #[test]
+    fn deny_beats_ask_beats_audit_beats_allow() {
+        // Two rights, every combination of their four masks, every request.
+        for bits in 0..256_u32 {
+            let mask = |shift: u32| Rights((bits >> shift) & 3);
+            let audit = mask(6);
+            let masks = masks(mask(0).or(audit), mask(2), mask(4), audit);
+            for requested in 1..4 {
+                let decision = decide(masks, Rights(requested), false);
+                assert_eq!(
+                    decision.verdict,
+                    oracle(masks, Rights(requested)),
+                    "{masks:?}"
+                );
+                assert_eq!(
+                    decision.because.is_empty(),
+                    decision.verdict == Verdict::Allow
+                );
+                assert!(Rights(requested).contains(decision.because));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_allows_means_denied() {
+        let decision = decide(Masks::default(), Rights::READ, false);
+        assert_eq!(
+            decision,
+            Decision {
+                verdict: Verdict::Deny,
+                because: Rights::READ
+            }
+        );
+    }
+
+    #[test]
+    fn audit_mode_refuses_nothing_and_reports_everything() {
+        let decision = decide(Masks::default(), Rights::READ | Rights::WRITE, true);
+        assert_eq!(decision.verdict, Verdict::Audit);
+        assert_eq!(decision.because, Rights::READ | Rights::WRITE);
+    }
+
+    #[test]
+    fn reading_implies_mapping_only_where_nothing_can_be_written() {
+        let read = masks(Rights::READ, Rights::NONE, Rights::NONE, Rights::NONE);
+        assert!(read.granted().contains(Rights::MAP));
+        let rw = masks(
+            Rights::READ | Rights::WRITE,
+            Rights::NONE,
+            Rights::NONE,
+            Rights::NONE,
+        );
+        assert!(!rw.granted().contains(Rights::MAP));
+        let guarded = Masks {
+            deny: Rights::WRITE,
+            ..rw
+        };
+        assert!(guarded.granted().contains(Rights::MAP));
+        let denied = Masks {
+            deny: Rights::MAP,
+            ..read
+        };
+        assert!(!denied.granted().contains(Rights::MAP));
+    }
+
+    #[test]
+    fn a_name_may_only_be_traded_for_one_that_offers_no_more() {
+        let rw = masks(
+            Rights::READ | Rights::WRITE,
+            Rights::NONE,
+            Rights::NONE,
+            Rights::NONE,
+        );
+        let write = masks(Rights::WRITE, Rights::NONE, Rights::NONE, Rights::NONE);
+        let secret = masks(Rights::NONE, Rights::NONE, Rights::READ, Rights::NONE);
+        let ask = masks(Rights::READ, Rights::READ, Rights::NONE, Rights::NONE);
+        let read = masks(Rights::READ, Rights::NONE, Rights::NONE, Rights::NONE);
+        assert!(rw.within(rw) && write.within(rw) && secret.within(rw));
+        assert!(!rw.within(secret) && !rw.within(write));
+        assert!(
+            !read.within(ask)
+                && ask.within(Masks {
+                    allow: Rights::READ | Rights::MAP,
+                    ..read
+                })
+        );
+        // Read-only files may be mapped, so a writable one may not become one.
+        assert!(!read.within(rw));
+    }
+}
