@@ -1,11 +1,7 @@
 //! The machine's own package manager: which of the wanted packages are missing, installing them, and the error that
 //! says how to where we may not.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 use nix::unistd::geteuid;
@@ -147,19 +143,6 @@ fn remedy(purpose: &str, packages: &[&str], has_apt: bool) -> String {
              install the same with its own package manager, or on a Debian machine run: sudo apt-get install {packages}"
         )
     }
-}
-
-/// Unpacks a package without installing it.
-///
-/// # Errors
-/// dpkg-deb's own.
-pub fn unpack(log: &Log, package: &Path, into: &Path) -> Result<()> {
-    log.run(
-        Command::new("dpkg-deb")
-            .arg("--extract")
-            .arg(package)
-            .arg(into),
-    )
 }
 
 #[cfg(test)]

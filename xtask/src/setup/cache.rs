@@ -25,6 +25,25 @@ pub struct Cache {
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held for its file lock")] File);
 
+/// A directory that is removed when the value goes.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next set-up.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 impl Cache {
     /// Opens `$PICKET_CACHE`, else `$XDG_CACHE_HOME/picket`, else `~/.cache/picket`; makes it where it is missing.
     ///
@@ -116,6 +135,16 @@ impl Cache {
         fs::rename(&unfinished, &target)
             .with_context(|| format!("cannot rename to {}", target.display()))?;
         Ok(target)
+    }
+
+    /// An empty directory for work in between; it goes when the value does.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self, _lock: &Lock, name: &str) -> Result<Scratch> {
+        let path = self.root.join(format!("{UNFINISHED}scratch-{name}"));
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Scratch(path))
     }
 
     /// Writes a small file whole or not at all; leaves it untouched (and its time stamp, which build scripts watch)

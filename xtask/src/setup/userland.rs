@@ -1,0 +1,146 @@
+//! The guest's root file system: Debian's userland with what tests and demos use, made by
+//! mmdebstrap, packed into an ext4 image.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, bail};
+use nix::unistd::geteuid;
+
+use super::{
+    apt::{self, Tool},
+    archive::{Archive, BASE},
+    cache::{self, Cache, Lock},
+    disk,
+    step::{Log, step},
+};
+
+/// Part of the recipe: raise it when the way the image is made changes.
+const LAYOUT: &str = "1";
+
+/// Free space on the guest's disk, in MiB.
+const SPARE_MIB: u64 = 1024;
+
+/// What is in the guest besides Debian's essential packages.
+const PACKAGES: [&str; 24] = [
+    "acl",
+    "attr",
+    "bash",
+    "busybox-static",
+    "ca-certificates",
+    "coreutils",
+    "curl",
+    "e2fsprogs",
+    "gcc",
+    "git",
+    "iproute2",
+    "kmod",
+    "libc6-dev",
+    "libcap2-bin",
+    "libgcc-s1",
+    "libstdc++6",
+    "make",
+    "mount",
+    "netcat-openbsd",
+    "procps",
+    "python3",
+    "strace",
+    "sudo",
+    "util-linux",
+];
+
+/// What nobody reads in a guest.
+const EXCLUDED: [&str; 5] = [
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/lintian/*",
+];
+
+const HOOKS: [&str; 3] = [
+    // An agent is an ordinary user: what confines it must not depend on who it is.
+    r#"chroot "$1" useradd --create-home --uid 1000 --shell /bin/bash agent"#,
+    r#"printf '127.0.0.1 localhost picket-guest\n::1 localhost\n' > "$1/etc/hosts""#,
+    // The mirror of the machine that made the image is nobody's business in the guest.
+    r#"rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*"#,
+];
+
+const TOOLS: [Tool; 2] = [
+    Tool {
+        program: "mmdebstrap",
+        package: "mmdebstrap",
+    },
+    Tool {
+        program: "mke2fs",
+        package: "e2fsprogs",
+    },
+];
+
+fn entry() -> String {
+    let spare = SPARE_MIB.to_string();
+    let mut recipe = vec![LAYOUT, BASE, &spare];
+    recipe.extend(PACKAGES.iter().chain(&EXCLUDED).chain(&HOOKS));
+    format!("userland-{}", cache::recipe_key(&recipe))
+}
+
+/// The image, where it is in the cache.
+#[must_use]
+pub fn find(cache: &Cache) -> Option<PathBuf> {
+    Some(cache.path(&entry()).join("root.ext4")).filter(|path| path.is_file())
+}
+
+/// Finds the image or makes it.
+///
+/// # Errors
+/// When tools are missing and cannot be installed, without root, and mmdebstrap's own.
+pub fn ensure(cache: &Cache, lock: &Lock) -> Result<()> {
+    if find(cache).is_some() {
+        return Ok(());
+    }
+    apt::install(cache, "making the guest's userland", &apt::missing(&TOOLS))?;
+    if !geteuid().is_root() {
+        // The tree must have files of several owners before it is packed.
+        bail!(
+            "making the guest's userland takes root once; run: \
+             sudo env PICKET_CACHE={0} \"$(command -v cargo)\" xtask setup && sudo chown -R \"$(id -u):$(id -g)\" {0}",
+            cache.path("").display()
+        );
+    }
+    let view = cache.scratch(lock, "archive")?;
+    let archive = Archive::open(cache, view.path())?;
+    step(
+        &format!("making the guest's userland (Debian {BASE}; a minute or two)"),
+        || {
+            cache
+                .publish(lock, &entry(), |dir| {
+                    build(cache, &archive, view.path(), dir)
+                })
+                .map(drop)
+        },
+    )
+}
+
+fn build(cache: &Cache, archive: &Archive, view: &Path, dir: &Path) -> Result<()> {
+    let log = Log::begin(cache.log("userland"))?;
+    let (tree, sources) = (dir.join("tree"), view.join("base.list"));
+    fs::write(&sources, archive.base_sources())?;
+    let mut mmdebstrap = Command::new(apt::program("mmdebstrap")?);
+    mmdebstrap.args([
+        "--variant=minbase",
+        "--format=directory",
+        "--architectures=amd64",
+    ]);
+    mmdebstrap.arg(format!("--include={}", PACKAGES.join(",")));
+    mmdebstrap.args(EXCLUDED.map(|path| format!("--dpkgopt=path-exclude={path}")));
+    mmdebstrap.args(HOOKS.map(|hook| format!("--customize-hook={hook}")));
+    log.run(mmdebstrap.arg(BASE).arg(&tree).arg(&sources))?;
+    for dir in ["share", "run", "sys", "proc", "dev", "tmp", "lib/modules"] {
+        fs::create_dir_all(tree.join(dir))?;
+    }
+    disk::pack(&log, &tree, &dir.join("root.ext4"), SPARE_MIB)?;
+    Ok(fs::remove_dir_all(&tree)?)
+}
