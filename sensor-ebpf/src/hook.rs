@@ -37,8 +37,12 @@ pub const EAGAIN: i32 = 11;
 /// `EACCES`: for files, programs and peers. Shells keep searching `PATH` on it and libraries try
 /// their next file or address, as they do for an ordinary permission error.
 pub const EACCES: i32 = 13;
-/// `EPROTONOSUPPORT`: for a socket that may not be made, so that libraries fall back.
+/// `EPROTONOSUPPORT`: for a type or protocol that may not be used, so that libraries fall back.
 pub const EPROTONOSUPPORT: i32 = 93;
+/// `EAFNOSUPPORT`: for a socket family that may not be used, as on a kernel built without it.
+pub const EAFNOSUPPORT: i32 = 97;
+/// `ESTALE`: makes `open(2)` look a name up once more; see the `path_mknod` hook.
+pub const ESTALE: i32 = 116;
 
 // `task_alloc` comes first: from the moment a task can be tagged its children must be.
 hooks! {

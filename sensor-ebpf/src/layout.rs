@@ -25,6 +25,10 @@ macro_rules! layout {
         pub const FIELDS: &[(&str, &str)] = &[$(($of, $path)),*];
 
         impl Layout {
+            /// What the object carries before the loader fills it in.
+            pub const ZERO: Layout =
+                Layout { $($field: 0,)* dcache_par_lookup: 0, rename_seq: 0, mount_seq: 0 };
+
             /// The layout with these offsets, one per entry of [`FIELDS`]; the facts are 0.
             #[must_use]
             pub fn from_offsets(offsets: &[u64; FIELDS.len()]) -> Layout {
@@ -64,6 +68,10 @@ layout! {
     element_node = "bpf_local_storage_elem", "snode";
     element_map = "bpf_local_storage_elem", "sdata.smap";
     element_data = "bpf_local_storage_elem", "sdata.data";
+    task_signal = "task_struct", "signal";
+    signal_pids = "signal_struct", "pids";
+    proc_inode_vfs = "proc_inode", "vfs_inode";
+    proc_inode_pid = "proc_inode", "pid";
     bprm_file = "linux_binprm", "file";
     vma_file = "vm_area_struct", "vm_file";
     socket_sk = "socket", "sk";

@@ -30,8 +30,9 @@ pub const POLICIES_MAX: u32 = 64;
 /// Bytes of the event ring. A power of two and a multiple of the page size, as the ring demands.
 pub const RING_BYTES: u32 = 1 << 20;
 
-/// Subject bytes (both subjects together) that a short event record carries.
+/// Room for subjects in a short event record; taken when both together need less than half of
+/// it, which lets each be bounded by one mask.
 pub const EVENT_SHORT: usize = 512;
 
-/// Subject bytes that a long event record carries: two whole subjects.
+/// Room for subjects in a long event record: two whole ones.
 pub const EVENT_LONG: usize = 2 * SUBJECT_ROOM;

@@ -7,6 +7,7 @@
 //! | [`KIND_INET`] | transport (1), address (16, IPv4 as `::ffff:a.b.c.d`), port (2, big-endian) |
 //! | [`KIND_ABSTRACT`] | the name of an abstract unix socket, without its leading NUL |
 //! | [`KIND_ANON`] | one of the `ANON_*` bytes: a file that lives on no mounted file system |
+//! | [`KIND_PROCESS`] | pid (4, big-endian) of a process outside the agent; only named in events |
 
 use crate::limits::OBJECT_MAX;
 
@@ -18,6 +19,8 @@ pub const KIND_INET: u8 = 2;
 pub const KIND_ABSTRACT: u8 = 3;
 /// A file without a name: a pipe, a memfd and the like, opened through `/proc/PID/fd`.
 pub const KIND_ANON: u8 = 4;
+/// A process outside the agent. No policy judges it yet, but events name it.
+pub const KIND_PROCESS: u8 = 5;
 
 /// Transports, numbered as IP protocols; anything else cannot be expressed and is
 /// [`TRANSPORT_OTHER`], which no policy can allow.
@@ -165,6 +168,21 @@ impl ObjectSubject {
         subject.bytes[0] = KIND_ANON;
         subject.bytes[1] = what;
         subject.len = 2;
+        subject
+    }
+
+    /// A [`KIND_PROCESS`] subject.
+    #[inline(always)]
+    #[must_use]
+    pub fn process(pid: u32) -> ObjectSubject {
+        let mut subject = ObjectSubject::new();
+        let pid = pid.to_be_bytes();
+        subject.bytes[0] = KIND_PROCESS;
+        subject.bytes[1] = pid[0];
+        subject.bytes[2] = pid[1];
+        subject.bytes[3] = pid[2];
+        subject.bytes[4] = pid[3];
+        subject.len = 5;
         subject
     }
 

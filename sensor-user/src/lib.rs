@@ -1,1 +1,14 @@
 //! The engine behind `picket`: policies, the kernel side, agents and events.
+//!
+//! ```text
+//! policy   text -> model -> rules -> table        pure: no IO, no kernel, no root
+//! kernel   load, attach, install, tag             the only module that knows aya
+//! event    ring record -> event -> line           pure
+//! launch   a command as an agent                  fork, tag, drop, exec, wait
+//! cli      one verb a file                        the only module that prints
+//! ```
+
+pub mod cli;
+pub mod event;
+pub mod kernel;
+pub mod launch;

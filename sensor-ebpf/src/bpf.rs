@@ -1,0 +1,12 @@
+//! The kernel half proper. `hooks` holds one file per LSM hook; each gathers its arguments, asks
+//! `judge`, and returns what that says. Everything that decides lives in the library half.
+
+mod emit;
+mod hooks;
+mod judge;
+mod maps;
+mod object;
+mod path;
+mod scratch;
+mod tag;
+mod vmlinux;

@@ -1,0 +1,28 @@
+//! `int bprm_check_security(struct linux_binprm *bprm)`
+//!
+//! Running a program: once for the file named in `execve`, and once more for each interpreter that
+//! a `#!` line names. Before the point of no return, so a refusal is an ordinary error.
+
+use aya_ebpf::macros::lsm;
+use aya_ebpf::programs::LsmContext;
+use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::rights::Rights;
+
+use crate::bpf::judge::{self, Actor, Ruling};
+use crate::bpf::vmlinux::{File, Opaque, load, offset};
+
+#[lsm(hook = "bprm_check_security")]
+pub fn bprm_check_security(ctx: LsmContext) -> i32 {
+    judge::hook(Hook::BPRM_CHECK_SECURITY, |actor| {
+        try_bprm_check_security(&ctx, actor)
+    })
+}
+
+#[inline(always)]
+fn try_bprm_check_security(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
+    let bprm: *const Opaque = ctx.arg(0);
+    // SAFETY: the `struct linux_binprm *` argument, and one of its pointer fields.
+    let file = File(unsafe { load(bprm, offset!(bprm_file)) });
+    let (mnt, dentry) = file.path();
+    actor.judge_path(Hook::BPRM_CHECK_SECURITY, Rights::EXEC, mnt, dentry)
+}

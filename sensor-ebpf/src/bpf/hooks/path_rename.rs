@@ -1,0 +1,41 @@
+//! `int path_rename(const struct path *old_dir, struct dentry *old_dentry,`
+//! `const struct path *new_dir, struct dentry *new_dentry, unsigned int flags)`
+//!
+//! Trading one name for another, or two names for each other (`RENAME_EXCHANGE`, which this hook
+//! sees once, with its flag, since 5.19). Both names are on one mount (`fs/namei.c:do_renameat2`).
+
+use aya_ebpf::macros::lsm;
+use aya_ebpf::programs::LsmContext;
+use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::rights::Rights;
+
+use crate::bpf::judge::{self, Actor, Ruling};
+use crate::bpf::vmlinux::{Opaque, file_type};
+
+/// `RENAME_EXCHANGE` (`include/uapi/linux/fs.h`).
+const RENAME_EXCHANGE: u32 = 1 << 1;
+
+#[lsm(hook = "path_rename")]
+pub fn path_rename(ctx: LsmContext) -> i32 {
+    judge::hook(Hook::PATH_RENAME, |actor| try_path_rename(&ctx, actor))
+}
+
+#[inline(always)]
+fn try_path_rename(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
+    let (old, new): (*const Opaque, *const Opaque) = (ctx.arg(1), ctx.arg(3));
+    let (old, new, mnt) = (old as u64, new as u64, super::mount_of(ctx.arg(2)));
+    let exchange = ctx.arg::<u32>(4) & RENAME_EXCHANGE != 0;
+    let replaces = file_type(new)? != 0;
+    let old_rights = if exchange {
+        Rights::DELETE.or(Rights::CREATE)
+    } else {
+        Rights::DELETE
+    };
+    let new_rights = if replaces {
+        Rights::DELETE.or(Rights::CREATE)
+    } else {
+        Rights::CREATE
+    };
+    let names = ((old, old_rights), (new, new_rights));
+    super::judge_move(actor, Hook::PATH_RENAME, names.0, names.1, mnt, exchange)
+}

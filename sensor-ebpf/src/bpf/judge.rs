@@ -1,0 +1,421 @@
+//! From a hook's arguments to its return value, in one place: who acts, what the policy says, and
+//! the only way out, which decides the errno, counts faults and sends the event.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
+use sensor_ebpf::event::{SUBJECT_NONE, SUBJECT_OBJECT, SUBJECT_PATH};
+use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::limits::{SUBJECT_ROOM, TABLE_WORDS};
+use sensor_ebpf::rights::Rights;
+use sensor_ebpf::subject::ObjectSubject;
+use sensor_ebpf::table::{self, Cursor, Space, Words};
+use sensor_ebpf::tag::{Agent, Tag};
+use sensor_ebpf::verdict::{Decision, Masks, Verdict, decide};
+
+use super::maps::{AGENTS, FAULTS, POLICIES, Table};
+use super::path::{self, Name};
+use super::scratch::Scratch;
+use super::vmlinux::{self, Task};
+use super::{emit, scratch, tag};
+
+/// A policy table in the kernel.
+#[derive(Clone, Copy)]
+pub struct KernelTable(*const u32);
+
+impl Words for KernelTable {
+    #[inline(always)]
+    fn word(&self, index: u32) -> u32 {
+        // SAFETY: the pointer is to a whole table, and the mask keeps the index inside.
+        unsafe {
+            self.0
+                .add((index & (TABLE_WORDS as u32 - 1)) as usize)
+                .read()
+        }
+    }
+}
+
+impl KernelTable {
+    /// Whether the whole policy only reports.
+    #[inline(always)]
+    pub fn audits(self) -> bool {
+        self.word(table::H_FLAGS) & table::FLAG_AUDIT != 0
+    }
+}
+
+/// A tagged task in the middle of an operation.
+pub struct Actor {
+    /// The task.
+    pub task: Task,
+    /// Its tag.
+    pub tag: Tag,
+    /// Its agent's slot; only the counters are written.
+    pub agent: *mut Agent,
+}
+
+/// A subject in a task's scratch.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    /// Its bytes are `room[start..SUBJECT_ROOM]`.
+    pub start: u32,
+    /// One of `event::SUBJECT_*`.
+    pub kind: u32,
+}
+
+impl Subject {
+    /// No subject.
+    pub const NONE: Subject = Subject {
+        start: SUBJECT_ROOM as u32,
+        kind: SUBJECT_NONE,
+    };
+
+    #[inline(always)]
+    fn space(self) -> Space {
+        if self.kind == SUBJECT_PATH {
+            Space::Path
+        } else {
+            Space::Object
+        }
+    }
+}
+
+/// What a hook has found out about its operation.
+#[derive(Clone, Copy)]
+pub struct Ruling {
+    /// The rights asked for.
+    pub requested: Rights,
+    /// What the policy says.
+    pub decision: Decision,
+    /// The rule that says it.
+    pub rule: u32,
+    /// The errno of a refusal.
+    pub errno: i32,
+    /// Why it is refused where no rule says so: [`Fault::WIDENS`], else [`Fault::NONE`].
+    pub cause: Fault,
+    /// Not to be reported: the kernel only probes, and may go on all the same.
+    pub silent: bool,
+    /// The object.
+    pub subject: Subject,
+    /// Its other name, in the peer scratch.
+    pub peer: Subject,
+}
+
+impl Ruling {
+    /// An operation that is nobody's business.
+    pub const ALLOW: Ruling = Ruling {
+        requested: Rights::NONE,
+        decision: Decision {
+            verdict: Verdict::Allow,
+            because: Rights::NONE,
+        },
+        rule: 0,
+        errno: 0,
+        cause: Fault::NONE,
+        silent: false,
+        subject: Subject::NONE,
+        peer: Subject::NONE,
+    };
+
+    /// A refusal that no rule can lift.
+    #[inline(always)]
+    pub fn refuse(hook: Hook, requested: Rights, subject: Subject) -> Ruling {
+        Ruling {
+            requested,
+            decision: Decision {
+                verdict: Verdict::Deny,
+                because: requested,
+            },
+            rule: 0,
+            errno: hook.errno(),
+            cause: Fault::NONE,
+            silent: false,
+            subject,
+            peer: Subject::NONE,
+        }
+    }
+}
+
+impl Ruling {
+    /// The same without an event.
+    #[inline(always)]
+    pub fn silent(self) -> Ruling {
+        Ruling {
+            silent: true,
+            ..self
+        }
+    }
+
+    /// This operation refused as a whole: reported only, where the whole policy is.
+    #[inline(always)]
+    pub fn refused(self, table: KernelTable) -> Ruling {
+        let verdict = if table.audits() {
+            Verdict::Audit
+        } else {
+            Verdict::Deny
+        };
+        Ruling {
+            decision: Decision {
+                verdict,
+                because: self.requested,
+            },
+            rule: 0,
+            ..self
+        }
+    }
+}
+
+/// What the policy gives one subject.
+#[derive(Clone, Copy)]
+pub struct Found {
+    /// The subject.
+    pub subject: Subject,
+    /// Where the automata stand after it.
+    pub cursor: Cursor,
+    /// Its masks.
+    pub masks: Masks,
+}
+
+/// The body of every hook: leaves at once for an untagged task, else runs `body` and turns what it
+/// says into the hook's return value.
+#[inline(always)]
+pub fn hook(hook: Hook, body: impl FnOnce(&Actor) -> Result<Ruling, Fault>) -> i32 {
+    let task = vmlinux::current();
+    let tag = match tag::of(task) {
+        Ok(None) => return 0,
+        Ok(Some(tag)) => tag,
+        Err(fault) => {
+            // Whether the task is tagged is just what could not be found out. Only a task that
+            // has storage of some BPF program gets here; see `tag::of`.
+            count(hook, fault);
+            return -hook.errno();
+        }
+    };
+    let Some(agent) = AGENTS.get_ptr_mut(tag.agent) else {
+        count(hook, Fault::STALE_TAG);
+        return -hook.errno();
+    };
+    // SAFETY: a whole agent in an array map, which is never freed; userspace changes the epoch
+    // only while no task bears the old one.
+    if unsafe { (*agent).epoch } != tag.epoch {
+        count(hook, Fault::STALE_TAG);
+        return -hook.errno();
+    }
+    let actor = Actor { task, tag, agent };
+    let result = body(&actor);
+    finish(hook, &actor, result)
+}
+
+/// The one way out for a tagged task.
+#[inline(always)]
+fn finish(hook: Hook, actor: &Actor, result: Result<Ruling, Fault>) -> i32 {
+    let (ruling, fault) = match result {
+        Ok(ruling) if ruling.decision.verdict == Verdict::Allow => return 0,
+        Ok(ruling) => (ruling, ruling.cause),
+        Err(fault) => {
+            count(hook, fault);
+            (Ruling::refuse(hook, Rights::NONE, Subject::NONE), fault)
+        }
+    };
+    // Nothing can be held yet, so an ask is a refusal.
+    let refused = ruling.decision.verdict >= Verdict::Ask;
+    let errno = if refused { ruling.errno } else { 0 };
+    if !ruling.silent {
+        emit::event(hook, actor, &ruling, fault, errno);
+    }
+    if errno > 0 && errno < 4096 {
+        -errno
+    } else if refused {
+        -hook.errno()
+    } else {
+        0
+    }
+}
+
+/// Counts a fault.
+#[inline(always)]
+fn count(hook: Hook, fault: Fault) {
+    if let Some(counter) = FAULTS.get_ptr_mut(hook.0 * Fault::MAX + fault.0) {
+        // SAFETY: this CPU's own counter; programs that pre-empt each other may lose a count,
+        // never a verdict.
+        unsafe { *counter += 1 };
+    }
+}
+
+impl Actor {
+    /// The policy's table.
+    #[inline(always)]
+    pub fn table(&self) -> Result<KernelTable, Fault> {
+        // SAFETY: see `hook`.
+        let slot = unsafe { (*self.agent).policy };
+        let table: *const Table = POLICIES
+            .get_value_ptr_mut(slot, &0)
+            .ok_or(Fault::NO_POLICY)?;
+        let table = KernelTable(table.cast());
+        let sound = table.word(table::H_MAGIC) == table::MAGIC
+            && table.word(table::H_VERSION) == sensor_ebpf::ABI_VERSION;
+        if sound {
+            Ok(table)
+        } else {
+            Err(Fault::NO_POLICY)
+        }
+    }
+
+    /// What the policy gives the file at `dentry` on `mnt`; `None` where it was judged already.
+    #[inline(always)]
+    pub fn find_path(
+        &self,
+        table: KernelTable,
+        scratch: &mut Scratch,
+        mnt: u64,
+        dentry: u64,
+    ) -> Result<Option<Found>, Fault> {
+        let subject = match path::name(self.task, scratch, mnt, dentry)? {
+            Name::Path { start } => Subject {
+                start,
+                kind: SUBJECT_PATH,
+            },
+            Name::Anon(what) => place(scratch, &ObjectSubject::anon(what))?,
+            Name::Layer => return Ok(None),
+        };
+        Ok(Some(run(table, scratch, subject)))
+    }
+
+    /// Judges `requested` on the file at `dentry` on `mnt`.
+    #[inline(always)]
+    pub fn judge_path(
+        &self,
+        hook: Hook,
+        requested: Rights,
+        mnt: u64,
+        dentry: u64,
+    ) -> Result<Ruling, Fault> {
+        let table = self.table()?;
+        let scratch = scratch::of(self.task)?;
+        match self.find_path(table, scratch, mnt, dentry)? {
+            Some(found) => Ok(rule(hook, table, requested, &found)),
+            None => Ok(Ruling::ALLOW),
+        }
+    }
+
+    /// Judges `requested` on an object that has no path.
+    #[inline(always)]
+    pub fn judge_object(
+        &self,
+        hook: Hook,
+        requested: Rights,
+        object: &ObjectSubject,
+    ) -> Result<Ruling, Fault> {
+        let table = self.table()?;
+        let scratch = scratch::of(self.task)?;
+        let subject = place(scratch, object)?;
+        Ok(rule(hook, table, requested, &run(table, scratch, subject)))
+    }
+}
+
+/// Puts an object's bytes where subjects stand.
+#[inline(always)]
+pub fn place(scratch: &mut Scratch, object: &ObjectSubject) -> Result<Subject, Fault> {
+    let len = object.len & 127;
+    let start = SUBJECT_ROOM as u32 - len;
+    // SAFETY: `start` lies at most 127 bytes before SUBJECT_ROOM, and so many are written.
+    let code = unsafe {
+        let to = scratch
+            .room
+            .as_mut_ptr()
+            .add((start & (SUBJECT_ROOM as u32 - 1)) as usize);
+        bpf_probe_read_kernel(to.cast(), len, object.bytes.as_ptr().cast())
+    };
+    if code == 0 {
+        Ok(Subject {
+            start,
+            kind: SUBJECT_OBJECT,
+        })
+    } else {
+        Err(Fault::UNREADABLE)
+    }
+}
+
+/// The ruling on `requested`, given what the policy says of the subject.
+#[inline(always)]
+pub fn rule(hook: Hook, table: KernelTable, requested: Rights, found: &Found) -> Ruling {
+    let decision = decide(found.masks, requested, table.audits());
+    let rule = match decision.verdict {
+        Verdict::Allow => 0,
+        _ => found.cursor.rule(&table, decision.because),
+    };
+    Ruling {
+        requested,
+        decision,
+        rule,
+        errno: hook.errno(),
+        cause: Fault::NONE,
+        silent: false,
+        subject: found.subject,
+        peer: Subject::NONE,
+    }
+}
+
+/// Bytes that one turn of the matching loop takes. One would spend most of the time on the call;
+/// the whole subject in one turn would make the verifier walk 4095 iterations in every program.
+const CHUNK: u32 = 16;
+
+/// State of one match. Lives on the stack of the program; the callback gets its address.
+struct Match {
+    table: *const u32,
+    room: *const u8,
+    start: u32,
+    cursor: Cursor,
+}
+
+/// Runs the automata over a subject.
+#[inline(always)]
+pub fn run(table: KernelTable, scratch: &Scratch, subject: Subject) -> Found {
+    let mut state = Match {
+        table: table.0,
+        room: scratch.room.as_ptr(),
+        start: subject.start,
+        cursor: Cursor::start(&table, subject.space()),
+    };
+    let len = SUBJECT_ROOM as u32 - subject.start;
+    // SAFETY: the callback has the signature that the helper demands, and `state` outlives it.
+    unsafe {
+        bpf_loop(
+            len.div_ceil(CHUNK),
+            turn as *mut c_void,
+            (&raw mut state).cast(),
+            0,
+        );
+    }
+    Found {
+        subject,
+        cursor: state.cursor,
+        masks: state.cursor.masks(&table),
+    }
+}
+
+/// Takes the next [`CHUNK`] bytes, or as many as are left.
+unsafe extern "C" fn turn(index: u64, state: *mut Match) -> i64 {
+    // SAFETY: the helper passes on the pointer that `run` gave it.
+    let state = unsafe { &mut *state };
+    let table = KernelTable(state.table);
+    let from = state.start.wrapping_add(index as u32 * CHUNK);
+    let mut cursor = state.cursor;
+    let mut i = 0;
+    while i < CHUNK {
+        let at = from.wrapping_add(i);
+        if at >= SUBJECT_ROOM as u32 {
+            break;
+        }
+        // SAFETY: the comparison above keeps `at` inside the room.
+        let byte = unsafe {
+            state
+                .room
+                .add((at & (SUBJECT_ROOM as u32 - 1)) as usize)
+                .read()
+        };
+        cursor.step(&table, byte);
+        i += 1;
+    }
+    state.cursor = cursor;
+    0
+}

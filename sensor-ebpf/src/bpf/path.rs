@@ -1,0 +1,273 @@
+//! The canonical name of a file: its path from the root of the mount namespace.
+//!
+//! `bpf_d_path` cannot serve: no kernel allows it in `path_mknod`, it starts at the caller's own
+//! root (which `chroot` changes), and it prints detached mounts as if they were whole. This walker
+//! goes up by helpers only, in every hook alike, and takes the kernel's own precaution against
+//! names that change meanwhile: the sequence counters of `rename_lock` and `mount_lock`
+//! (`fs/d_path.c:prepend_path`).
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
+use sensor_ebpf::hook::Fault;
+use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM, WALK_MAX};
+use sensor_ebpf::subject::{ANON_MEMORY, ANON_OTHER, ANON_PIPE};
+
+use super::scratch::Scratch;
+use super::vmlinux::{Task, offset, read};
+
+/// How an object is named.
+pub enum Name {
+    /// By the path at `room[start..SUBJECT_ROOM]`.
+    Path {
+        /// Index of its first byte.
+        start: u32,
+    },
+    /// Not at all: it lives on a mount that the kernel keeps to itself. One of `ANON_*`.
+    Anon(u8),
+    /// By nothing an agent could have named: a layer below a file system (overlayfs opens its
+    /// upper and lower files on private clones of their mounts), judged one level up already.
+    Layer,
+}
+
+/// Walks that are tried before a path counts as unstable. A rename anywhere on the machine makes
+/// one fail, so the limit is far above what a busy host causes.
+const TRIES: u32 = 8;
+
+/// The low bits of both counters in [`sequence`]'s word: set while a change is under way.
+const CHANGING: u64 = 1 << 32 | 1;
+
+/// `MNT_NS_INTERNAL` (`fs/mount.h`): `ERR_PTR(-EINVAL)`.
+const MNT_NS_INTERNAL: u64 = -22_i64 as u64;
+/// `SB_KERNMOUNT` (`include/linux/fs.h`): made by `kern_mount`, for the kernel itself.
+const SB_KERNMOUNT: u64 = 1 << 22;
+/// Magic numbers of `include/uapi/linux/magic.h`.
+const PIPEFS_MAGIC: u64 = 0x5049_5045;
+/// See [`PIPEFS_MAGIC`].
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+/// See [`PIPEFS_MAGIC`].
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+/// See [`PIPEFS_MAGIC`].
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
+/// State of one walk. Lives on the stack of the walking program; the callback gets its address.
+struct Walk {
+    room: *mut u8,
+    /// Where the walk stands.
+    dentry: u64,
+    /// Root dentry of the mount it stands in.
+    root: u64,
+    /// `struct mount` it stands in.
+    mount: u64,
+    /// `struct pid` of the acting task's thread group, for `/proc/self`.
+    thread_group: u64,
+    /// Index of the first byte written so far.
+    start: u64,
+    /// [`Walk::UNDER_WAY`], [`Walk::DONE`], or the fault that ended it.
+    outcome: u64,
+}
+
+impl Walk {
+    const UNDER_WAY: u64 = 1 << 32;
+    const DONE: u64 = 1 << 33;
+}
+
+/// Writes the canonical name of `dentry` on `mnt` (a `struct vfsmount`) into `scratch`.
+#[inline(always)]
+pub fn name(task: Task, scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<Name, Fault> {
+    let mount = mnt.wrapping_sub(offset!(mount_vfsmount));
+    let namespace: u64 = read(mount + offset!(mount_ns))?;
+    if namespace != task.mount_namespace()? {
+        return unmounted(namespace, dentry);
+    }
+    let thread_group = task.thread_group()?;
+    let root: u64 = read(mnt + offset!(vfsmount_root))?;
+    for _ in 0..TRIES {
+        let before = sequence()?;
+        let mut walk = Walk {
+            room: scratch.room.as_mut_ptr(),
+            dentry,
+            root,
+            mount,
+            thread_group,
+            start: SUBJECT_ROOM as u64,
+            outcome: Walk::UNDER_WAY,
+        };
+        // SAFETY: the callback has the signature that the helper demands, and `walk` outlives it.
+        unsafe {
+            bpf_loop(
+                WALK_MAX,
+                step as *mut core::ffi::c_void,
+                (&raw mut walk).cast(),
+                0,
+            );
+        }
+        if before & CHANGING == 0 && sequence()? == before {
+            return finish(scratch, &walk);
+        }
+    }
+    Err(Fault::UNSTABLE_PATH)
+}
+
+/// Both sequence counters, one in each half: even while nothing changes, and growing with each
+/// change (`include/linux/seqlock.h`).
+#[inline(always)]
+fn sequence() -> Result<u64, Fault> {
+    let renames: u32 = read(offset!(rename_seq))?;
+    let mounts: u32 = read(offset!(mount_seq))?;
+    Ok(u64::from(renames) << 32 | u64::from(mounts))
+}
+
+/// What a walk that nothing disturbed has found.
+#[inline(always)]
+fn finish(scratch: &mut Scratch, walk: &Walk) -> Result<Name, Fault> {
+    match walk.outcome {
+        Walk::DONE if walk.start == SUBJECT_ROOM as u64 => {
+            scratch.room[SUBJECT_ROOM - 1] = b'/';
+            Ok(Name::Path {
+                start: SUBJECT_ROOM as u32 - 1,
+            })
+        }
+        Walk::DONE => Ok(Name::Path {
+            start: walk.start as u32,
+        }),
+        Walk::UNDER_WAY => Err(Fault::PATH_TOO_LONG),
+        fault => Err(Fault(fault as u32)),
+    }
+}
+
+/// Sorts what is on no mount of the task's own namespace.
+#[inline(always)]
+fn unmounted(namespace: u64, dentry: u64) -> Result<Name, Fault> {
+    if namespace != MNT_NS_INTERNAL {
+        return Err(Fault::FOREIGN_MOUNT);
+    }
+    let sb: u64 = read(dentry + offset!(dentry_sb))?;
+    let flags: u64 = read(sb + offset!(sb_flags))?;
+    if flags & SB_KERNMOUNT == 0 {
+        return Ok(Name::Layer);
+    }
+    let magic: u64 = read(sb + offset!(sb_magic))?;
+    Ok(Name::Anon(match magic {
+        PIPEFS_MAGIC => ANON_PIPE,
+        TMPFS_MAGIC | HUGETLBFS_MAGIC => ANON_MEMORY,
+        _ => ANON_OTHER,
+    }))
+}
+
+/// One step up: over a mount point, or over one component. Returns 1 to end the loop.
+unsafe extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: the helper passes on the pointer that `name` gave it.
+    let walk = unsafe { &mut *walk };
+    let result = if walk.dentry == walk.root {
+        cross(walk)
+    } else {
+        component(walk)
+    };
+    match result {
+        Ok(Walk::UNDER_WAY) => 0,
+        Ok(outcome) => {
+            walk.outcome = outcome;
+            1
+        }
+        Err(Fault(fault)) => {
+            walk.outcome = u64::from(fault);
+            1
+        }
+    }
+}
+
+/// Leaves the mount that the walk has reached the root of. The namespace's own root is the mount
+/// that is its own parent.
+#[inline(always)]
+fn cross(walk: &mut Walk) -> Result<u64, Fault> {
+    // `mnt_parent` and `mnt_mountpoint` are neighbours, which the loader has checked.
+    let [parent, mountpoint]: [u64; 2] = read(walk.mount + offset!(mount_parent))?;
+    if parent == walk.mount {
+        return Ok(Walk::DONE);
+    }
+    walk.mount = parent;
+    walk.dentry = mountpoint;
+    walk.root = read(parent + offset!(mount_vfsmount) + offset!(vfsmount_root))?;
+    Ok(Walk::UNDER_WAY)
+}
+
+/// Writes one component in front of what is there.
+#[inline(always)]
+fn component(walk: &mut Walk) -> Result<u64, Fault> {
+    // `d_parent` and `d_name` are neighbours, which the loader has checked; `d_name` is a
+    // `struct qstr`: hash (32 bits), length (32 bits), pointer.
+    let [parent, hash_len, name]: [u64; 3] = read(walk.dentry + offset!(dentry_parent))?;
+    if parent == walk.dentry {
+        // A root that is no mount's root: the file system was reached by a handle or detached.
+        return Err(Fault::FOREIGN_MOUNT);
+    }
+    let len = hash_len >> 32;
+    if len > NAME_MAX as u64 {
+        return Err(Fault::UNREADABLE);
+    }
+    if len + 1 >= walk.start {
+        return Err(Fault::PATH_TOO_LONG);
+    }
+    let slash = put(walk, walk.start - len - 1, len, name)?;
+    if parent == walk.root && slash.is_ascii_digit() && is_own_process(walk)? {
+        own_process(walk)?;
+    } else {
+        walk.start -= len + 1;
+    }
+    walk.dentry = parent;
+    Ok(Walk::UNDER_WAY)
+}
+
+/// Writes `/` at `at` and the `len` bytes at kernel address `name` behind it; returns the first.
+#[inline(always)]
+fn put(walk: &Walk, at: u64, len: u64, name: u64) -> Result<u8, Fault> {
+    let at = (at & (SUBJECT_ROOM as u64 - 1)) as usize;
+    // SAFETY: `at` is below SUBJECT_ROOM and the length at most NAME_MAX, and the room has
+    // NAME_MAX + 1 bytes behind SUBJECT_ROOM.
+    unsafe {
+        let slash = walk.room.add(at);
+        slash.write_volatile(b'/');
+        let code = bpf_probe_read_kernel(
+            slash.add(1).cast(),
+            (len & NAME_MAX as u64) as u32,
+            name as *const core::ffi::c_void,
+        );
+        if code == 0 {
+            Ok(slash.add(1).read_volatile())
+        } else {
+            Err(Fault::UNREADABLE)
+        }
+    }
+}
+
+/// Whether the dentry that the walk stands on is the acting task's own entry in a procfs.
+#[inline(always)]
+fn is_own_process(walk: &Walk) -> Result<bool, Fault> {
+    let sb: u64 = read(walk.dentry + offset!(dentry_sb))?;
+    let magic: u64 = read(sb + offset!(sb_magic))?;
+    let inode: u64 = read(walk.dentry + offset!(dentry_inode))?;
+    if magic != PROC_SUPER_MAGIC || inode == 0 {
+        return Ok(false);
+    }
+    let proc_inode = inode.wrapping_sub(offset!(proc_inode_vfs));
+    let pid: u64 = read(proc_inode + offset!(proc_inode_pid))?;
+    Ok(pid == walk.thread_group)
+}
+
+/// Writes `/self` where the task's own pid would have stood, so that no rule ever needs to name a
+/// pid.
+#[inline(always)]
+fn own_process(walk: &mut Walk) -> Result<(), Fault> {
+    const SELF: [u8; 5] = *b"/self";
+    if walk.start <= SELF.len() as u64 {
+        return Err(Fault::PATH_TOO_LONG);
+    }
+    walk.start -= SELF.len() as u64;
+    let at = (walk.start & (SUBJECT_ROOM as u64 - 1)) as usize;
+    let mut i = 0;
+    while i < SELF.len() {
+        // SAFETY: `at` is below SUBJECT_ROOM and there is slack of more than five bytes behind it.
+        unsafe { walk.room.add(at + i).write_volatile(SELF[i]) };
+        i += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The room that a task's subjects are built and matched in.
+
+use sensor_ebpf::hook::Fault;
+use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM};
+
+use super::maps::{SCRATCH, SCRATCH_PEER};
+use super::vmlinux::Task;
+
+/// Value of the two scratch maps. The subject always ends at `SUBJECT_ROOM`: a path is found from
+/// its last component to its first, and is written in that order. Behind it is slack for the
+/// longest name, so that one mask bounds every write.
+#[repr(C)]
+pub struct Scratch {
+    /// The bytes.
+    pub room: [u8; SUBJECT_ROOM + NAME_MAX + 1],
+    /// The creation that `path_mknod` refused last while its name was still being looked up.
+    pub pending_parent: u64,
+    /// See [`Scratch::pending_parent`].
+    pub pending_name: u64,
+    /// The dentry whose creation `path_mknod` reported last without refusing it.
+    pub reported: u64,
+}
+
+// The kernel's allocator for task storage stops at 8 KiB on 7.x (`kmalloc_nolock`), and the
+// element has a header of its own.
+const _: () = assert!(size_of::<Scratch>() <= 8192 - 128);
+
+/// The task's scratch.
+#[inline(always)]
+pub fn of(task: Task) -> Result<&'static mut Scratch, Fault> {
+    // SAFETY: null or a whole value that belongs to the running task alone; programs that run for
+    // one task do not nest.
+    unsafe { SCRATCH.get_or_create(task, core::ptr::null_mut()).as_mut() }.ok_or(Fault::NO_SCRATCH)
+}
+
+/// The task's scratch for a second subject.
+#[inline(always)]
+pub fn peer_of(task: Task) -> Result<&'static mut Scratch, Fault> {
+    // SAFETY: as in `of`.
+    unsafe {
+        SCRATCH_PEER
+            .get_or_create(task, core::ptr::null_mut())
+            .as_mut()
+    }
+    .ok_or(Fault::NO_SCRATCH)
+}

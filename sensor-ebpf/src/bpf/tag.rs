@@ -1,0 +1,49 @@
+//! From a task to the agent that it belongs to.
+
+use sensor_ebpf::hook::Fault;
+use sensor_ebpf::tag::Tag;
+
+use super::maps::TAGS;
+use super::vmlinux::{Task, offset, read};
+
+/// Local-storage maps that one task may have values in before the second look gives up. Each
+/// takes a loaded map of another program, so nothing tagged can add to them.
+const STORAGES_MAX: u32 = 32;
+
+/// The task's tag; `None` if it has none.
+///
+/// A task that never had any local storage has no tag, which one load tells: that is the way out
+/// for nearly every task. Otherwise the helper is asked, and where it finds nothing the task's
+/// storage is read once more without it: on 6.1 the helper answers null whenever another task of
+/// this CPU is inside a storage operation (`bpf_task_storage_trylock`), and a single such miss
+/// must not open the fence.
+#[inline(always)]
+pub fn of(task: Task) -> Result<Option<Tag>, Fault> {
+    if task.storage() == 0 {
+        return Ok(None);
+    }
+    // SAFETY: null or a whole tag, which nobody changes once it is set.
+    match unsafe { TAGS.get(task).as_ref() } {
+        Some(tag) => Ok(Some(*tag)),
+        None => second_look(task.storage()),
+    }
+}
+
+/// Walks the task's list of storage elements for the one that belongs to `TAGS`.
+#[inline(never)]
+fn second_look(storage: u64) -> Result<Option<Tag>, Fault> {
+    let mut node: u64 = read(storage + offset!(storage_list)).map_err(|_| Fault::TAG_LOOKUP)?;
+    for _ in 0..STORAGES_MAX {
+        if node == 0 {
+            return Ok(None);
+        }
+        let element = node.wrapping_sub(offset!(element_node));
+        let map: u64 = read(element + offset!(element_map)).map_err(|_| Fault::TAG_LOOKUP)?;
+        if map == TAGS.address() {
+            let tag = read(element + offset!(element_data)).map_err(|_| Fault::TAG_LOOKUP)?;
+            return Ok(Some(tag));
+        }
+        node = read(node).map_err(|_| Fault::TAG_LOOKUP)?;
+    }
+    Err(Fault::TAG_LOOKUP)
+}

@@ -1,0 +1,166 @@
+//! Raw access to kernel memory: the only file that dereferences kernel pointers.
+//!
+//! Two ways: [`load`] is a plain load through a pointer that the verifier knows the type of (a
+//! hook's argument), which costs one instruction; [`read`] copies from any address by a helper
+//! that survives a bad one.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+use sensor_ebpf::hook::Fault;
+
+/// An opaque kernel structure; pointers to it keep the type that the verifier gave them.
+#[repr(transparent)]
+pub struct Opaque(u8);
+
+/// A `struct task_struct *` that the verifier trusts.
+#[derive(Clone, Copy)]
+pub struct Task(pub *const Opaque);
+
+/// A `struct file *` that the verifier trusts.
+#[derive(Clone, Copy)]
+pub struct File(pub *const Opaque);
+
+/// Offset of a kernel field, by its name in [`sensor_ebpf::layout::Layout`].
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::bpf::vmlinux::word(&$crate::bpf::maps::LAYOUT.$field)
+    };
+}
+pub(crate) use offset;
+
+/// A word of `LAYOUT`. A volatile read, because the value in the object is not the one that the
+/// loader puts there.
+#[inline(always)]
+pub fn word(of: &'static u64) -> u64 {
+    // SAFETY: a reference is readable.
+    unsafe { core::ptr::read_volatile(of) }
+}
+
+/// Loads a field of a structure that the verifier knows.
+///
+/// # Safety
+///
+/// `of` must be a pointer that the verifier trusts and `at` a field's offset from `LAYOUT`, with
+/// `T` of the field's size; the verifier refuses the program otherwise.
+#[inline(always)]
+pub unsafe fn load<T: Copy>(of: *const Opaque, at: u64) -> T {
+    // SAFETY: by the caller's contract; volatile so that the load keeps its width.
+    unsafe { core::ptr::read_volatile(of.cast::<u8>().add(at as usize).cast::<T>()) }
+}
+
+/// Copies a `T` from kernel address `from`.
+#[inline(always)]
+pub fn read<T: Copy>(from: u64) -> Result<T, Fault> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the destination is a whole `T`; the helper checks the source and fills all of it.
+    unsafe {
+        let code = bpf_probe_read_kernel(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            from as *const core::ffi::c_void,
+        );
+        if code == 0 {
+            Ok(value.assume_init())
+        } else {
+            Err(Fault::UNREADABLE)
+        }
+    }
+}
+
+/// The running task.
+#[inline(always)]
+pub fn current() -> Task {
+    // SAFETY: no arguments; never null.
+    Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+}
+
+impl Task {
+    /// Address of the task's local storage, 0 if it never had any.
+    #[inline(always)]
+    pub fn storage(self) -> u64 {
+        // SAFETY: a trusted task and one of its pointer fields.
+        unsafe { load(self.0, offset!(task_storage)) }
+    }
+
+    /// Address of the task's mount namespace.
+    #[inline(always)]
+    pub fn mount_namespace(self) -> Result<u64, Fault> {
+        // SAFETY: a trusted task and one of its pointer fields.
+        let nsproxy: u64 = unsafe { load(self.0, offset!(task_nsproxy)) };
+        read(nsproxy + offset!(nsproxy_mnt_ns))
+    }
+
+    /// Address of the `struct pid` of the task's thread group.
+    #[inline(always)]
+    pub fn thread_group(self) -> Result<u64, Fault> {
+        const PIDTYPE_TGID: u64 = 1;
+        // SAFETY: a trusted task and one of its pointer fields.
+        let signal: u64 = unsafe { load(self.0, offset!(task_signal)) };
+        read(signal + offset!(signal_pids) + PIDTYPE_TGID * 8)
+    }
+
+    /// Thread group id, in the initial pid namespace.
+    #[inline(always)]
+    pub fn tgid(self) -> u32 {
+        // SAFETY: a trusted task and its 32-bit `tgid`.
+        unsafe { load(self.0, offset!(task_tgid)) }
+    }
+
+    /// Thread group id of the parent, 0 if it cannot be read. For events only.
+    #[inline(always)]
+    pub fn parent_tgid(self) -> u32 {
+        // SAFETY: a trusted task and one of its pointer fields.
+        let parent: u64 = unsafe { load(self.0, offset!(task_parent)) };
+        read(parent + offset!(task_tgid)).unwrap_or(0)
+    }
+}
+
+impl File {
+    /// Addresses of the file's mount (`struct vfsmount`) and dentry.
+    #[inline(always)]
+    pub fn path(self) -> (u64, u64) {
+        let path = offset!(file_path);
+        // SAFETY: a trusted file and the two pointers of its embedded `struct path`.
+        unsafe {
+            (
+                load(self.0, path + offset!(path_mnt)),
+                load(self.0, path + offset!(path_dentry)),
+            )
+        }
+    }
+
+    /// `f_mode`.
+    #[inline(always)]
+    pub fn mode(self) -> u32 {
+        // SAFETY: a trusted file and its 32-bit `f_mode`.
+        unsafe { load(self.0, offset!(file_mode)) }
+    }
+
+    /// `f_flags`: the flags of `open(2)`, and `__FMODE_EXEC`.
+    #[inline(always)]
+    pub fn flags(self) -> u32 {
+        // SAFETY: a trusted file and its 32-bit `f_flags`.
+        unsafe { load(self.0, offset!(file_flags)) }
+    }
+}
+
+/// `S_IFMT` part of the mode of a dentry's inode, 0 for a negative dentry.
+#[inline(always)]
+pub fn file_type(dentry: u64) -> Result<u16, Fault> {
+    let inode: u64 = read(dentry + offset!(dentry_inode))?;
+    if inode == 0 {
+        return Ok(0);
+    }
+    let mode: u16 = read(inode + offset!(inode_mode))?;
+    Ok(mode & S_IFMT)
+}
+
+/// Mask of the file type in a mode (`inode(7)`).
+pub const S_IFMT: u16 = 0o170_000;
+/// Directory.
+pub const S_IFDIR: u16 = 0o040_000;
+/// Character device.
+pub const S_IFCHR: u16 = 0o020_000;
+/// Block device.
+pub const S_IFBLK: u16 = 0o060_000;

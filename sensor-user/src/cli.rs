@@ -1,0 +1,41 @@
+//! The command line: one verb a file. The only module that prints.
+
+mod doctor;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Confines AI-agent processes: every file, socket and exec operation of an agent is judged in the
+/// kernel against its policy.
+#[derive(Debug, Parser)]
+#[command(name = "picket", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Args),
+    Doctor(doctor::Args),
+}
+
+/// Exit code of a failure of picket itself, as `env(1)`, `timeout(1)` and others use it, so that it
+/// is told apart from the codes of a command that it runs.
+const FAILED: u8 = 125;
+
+/// Parses the command line and runs its verb.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Doctor(args) => doctor::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        let style = anstyle::AnsiColor::Red.on_default().bold();
+        anstream::eprintln!("{style}picket{style:#}: {error:#}");
+        ExitCode::from(FAILED)
+    })
+}

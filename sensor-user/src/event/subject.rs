@@ -1,0 +1,195 @@
+//! Subjects as people read them, without losing a byte.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use bytes::Bytes;
+use sensor_ebpf::subject as s;
+
+/// What an operation was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A canonical path. Any bytes but NUL.
+    Path(Bytes),
+    /// An IPv4 or IPv6 peer, or local address.
+    Inet {
+        /// `tcp`, `udp`, `icmp` or `other`.
+        transport: &'static str,
+        /// The address; IPv4 as `::ffff:a.b.c.d`.
+        address: Ipv6Addr,
+        /// The port.
+        port: u16,
+    },
+    /// A socket to be made.
+    Socket {
+        /// `AF_*`.
+        family: u16,
+        /// `SOCK_*`.
+        kind: u8,
+        /// `IPPROTO_*` or the family's own numbers.
+        protocol: u16,
+    },
+    /// An abstract unix socket, by its name without the leading NUL.
+    Abstract(Bytes),
+    /// A file that no mounted file system holds.
+    Anon(u8),
+    /// A process outside the agent.
+    Process(u32),
+    /// An object that this version does not know.
+    Unknown(Bytes),
+}
+
+impl Subject {
+    /// Reads a subject of the object space; see [`sensor_ebpf::subject`].
+    #[must_use]
+    pub fn object(bytes: Bytes) -> Subject {
+        match *bytes {
+            [s::KIND_INET, transport, ref address @ .., high, low] if bytes.len() == s::INET_LEN => {
+                let address: [u8; 16] = address.try_into().unwrap_or_default();
+                Subject::Inet {
+                    transport: transport_name(transport),
+                    address: address.into(),
+                    port: u16::from_be_bytes([high, low]),
+                }
+            }
+            [s::KIND_FAMILY, f0, f1, kind, p0, p1] => Subject::Socket {
+                family: u16::from_be_bytes([f0, f1]),
+                kind,
+                protocol: u16::from_be_bytes([p0, p1]),
+            },
+            [s::KIND_ABSTRACT, ..] => Subject::Abstract(bytes.slice(1..)),
+            [s::KIND_ANON, what] => Subject::Anon(what),
+            [s::KIND_PROCESS, a, b, c, d] => Subject::Process(u32::from_be_bytes([a, b, c, d])),
+            _ => Subject::Unknown(bytes),
+        }
+    }
+}
+
+fn transport_name(transport: u8) -> &'static str {
+    match transport {
+        s::TRANSPORT_TCP => "tcp",
+        s::TRANSPORT_UDP => "udp",
+        s::TRANSPORT_ICMP => "icmp",
+        _ => "other",
+    }
+}
+
+impl fmt::Display for Subject {
+    /// The form that `picket explain` takes, where there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Path(path) => f.write_str(&printable(path)),
+            Subject::Inet { transport, address, port } => match address.to_ipv4_mapped() {
+                Some(v4) => write!(f, "{transport}:{v4}:{port}"),
+                None => write!(f, "{transport}:[{address}]:{port}"),
+            },
+            Subject::Socket { family, kind, protocol } => write!(
+                f,
+                "socket {}, {}, protocol {protocol}",
+                family_name(*family).map_or_else(|| format!("family {family}"), str::to_owned),
+                kind_name(*kind).map_or_else(|| format!("type {kind}"), str::to_owned),
+            ),
+            Subject::Abstract(name) => write!(f, "unix:@{}", printable(name)),
+            Subject::Anon(s::ANON_PIPE) => f.write_str("(pipe)"),
+            Subject::Anon(s::ANON_MEMORY) => f.write_str("(memory file)"),
+            Subject::Anon(_) => f.write_str("(kernel object)"),
+            Subject::Process(pid) => write!(f, "process {pid}"),
+            Subject::Unknown(bytes) => write!(f, "object {}", printable(bytes)),
+        }
+    }
+}
+
+/// Names of the families that are most often refused (`include/linux/socket.h`).
+fn family_name(family: u16) -> Option<&'static str> {
+    Some(match family {
+        1 => "unix",
+        2 => "inet",
+        10 => "inet6",
+        16 => "netlink",
+        17 => "packet",
+        38 => "alg",
+        40 => "vsock",
+        44 => "xdp",
+        _ => return None,
+    })
+}
+
+/// Names of socket types (`include/linux/net.h`).
+fn kind_name(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        1 => "stream",
+        2 => "dgram",
+        3 => "raw",
+        4 => "rdm",
+        5 => "seqpacket",
+        _ => return None,
+    })
+}
+
+/// Bytes as one line of text: printable UTF-8 as it is, everything else, and the backslash, as
+/// `\xHH`. An agent chooses its file names; a log line must not end, or a terminal obey, where it
+/// says so.
+#[must_use]
+pub fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\\' || c.is_control() || is_invisible(c) {
+                let mut buffer = [0; 4];
+                escape(&mut text, c.encode_utf8(&mut buffer).as_bytes());
+            } else {
+                text.push(c);
+            }
+        }
+        escape(&mut text, chunk.invalid());
+    }
+    text
+}
+
+/// Characters that reorder or hide text on a terminal (Unicode TR 36).
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn escape(text: &mut String, bytes: &[u8]) {
+    use fmt::Write as _;
+    for byte in bytes {
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_ebpf::subject::{ObjectSubject, mapped};
+
+    use super::*;
+
+    fn shown(object: &ObjectSubject) -> String {
+        Subject::object(Bytes::copy_from_slice(object.as_bytes())).to_string()
+    }
+
+    #[test]
+    fn objects_are_shown_as_people_write_them() {
+        assert_eq!(shown(&ObjectSubject::inet(6, mapped([10, 0, 0, 1]), 443)), "tcp:10.0.0.1:443");
+        let v6 = "2001:db8::1".parse::<Ipv6Addr>().unwrap().octets();
+        assert_eq!(shown(&ObjectSubject::inet(17, v6, 53)), "udp:[2001:db8::1]:53");
+        assert_eq!(shown(&ObjectSubject::family(17, 3, 3)), "socket packet, raw, protocol 3");
+        assert_eq!(shown(&ObjectSubject::family(99, 9, 0)), "socket family 99, type 9, protocol 0");
+        assert_eq!(shown(&ObjectSubject::anon(b'm')), "(memory file)");
+        assert_eq!(shown(&ObjectSubject::process(77)), "process 77");
+        assert_eq!(
+            Subject::object(Bytes::from_static(b"\x03a\nb")),
+            Subject::Abstract(Bytes::from_static(b"a\nb"))
+        );
+        // An address whose last bytes look like another kind's length is still an address.
+        assert_eq!(shown(&ObjectSubject::inet(6, [4; 16], 0x0404)).split(':').next(), Some("tcp"));
+    }
+
+    #[test]
+    fn names_cannot_break_a_line_or_drive_a_terminal() {
+        assert_eq!(printable("a\nb\x1b[2J".as_bytes()), "a\\x0ab\\x1b[2J");
+        assert_eq!(printable(b"\xff/ok"), "\\xff/ok");
+        assert_eq!(printable("größe \u{202e}x".as_bytes()), "größe \\xe2\\x80\\xaex");
+        assert_eq!(printable(b"a\\x0a"), "a\\x5cx0a");
+    }
+}

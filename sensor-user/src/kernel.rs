@@ -1,0 +1,10 @@
+//! The kernel side as userspace sees it: the only module that knows aya.
+//!
+//! [`support`] says whether a kernel can enforce, [`layout`] finds its fields, [`load`] brings the
+//! programs in, [`Kernel`](load::Kernel) is what the rest of the crate holds. Nothing here knows
+//! what a policy means: tables and ids come from [`crate::policy`].
+
+pub mod layout;
+pub mod load;
+pub mod support;
+pub mod sys;

@@ -1,0 +1,222 @@
+//! Brings the programs into the kernel, and is the handle through which the rest of the crate
+//! talks to them.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::{Lsm, ProgramError};
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
+use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
+use sensor_ebpf::hook::{FAULT_SLOTS, Fault, Hook};
+use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, TABLE_WORDS};
+use sensor_ebpf::tag::{Agent, Tag};
+
+use super::layout::{BtfFields, LayoutError};
+use super::sys::{self, AgentValue, LayoutGlobal};
+
+/// The kernel programs, as `build.rs` left them.
+#[cfg(picket_bpf_object)]
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/picket.bpf.o"));
+/// A build without the BPF toolchain carries no programs.
+#[cfg(not(picket_bpf_object))]
+static OBJECT: &[u8] = &[];
+
+/// Whether this build carries kernel programs.
+#[must_use]
+pub fn has_programs() -> bool {
+    !OBJECT.is_empty()
+}
+
+/// Why the kernel side could not be brought up, or answered with an error later.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The build has no kernel programs.
+    #[error("this picket was built without its kernel programs; build it with `cargo xtask setup` done, see the README")]
+    NoPrograms,
+    /// The kernel's layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The object or one of its maps.
+    #[error("cannot load the kernel programs: {0}")]
+    Object(#[from] EbpfError),
+    /// The kernel's type information, as the loader reads it.
+    #[error("cannot read the kernel's type information: {0}")]
+    Btf(#[from] aya::BtfError),
+    /// One program.
+    #[error("cannot {step} the program for {hook}: {source}")]
+    Program {
+        /// `load` or `attach`.
+        step: &'static str,
+        /// The hook.
+        hook: &'static str,
+        /// With the verifier's log.
+        source: Box<ProgramError>,
+    },
+    /// A map or program that the object should have.
+    #[error("the kernel programs have no {0}; this picket was built from mismatched parts")]
+    Missing(&'static str),
+    /// A map of another kind or size than expected.
+    #[error("map {map}: {source}")]
+    Map {
+        /// The map.
+        map: &'static str,
+        /// Why.
+        source: Box<MapError>,
+    },
+    /// A system call on a map.
+    #[error("cannot {what}: {source}")]
+    Call {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A slot number beyond the map.
+    #[error("no room for another {0}")]
+    Full(&'static str),
+}
+
+/// The loaded kernel side. Dropping it takes the programs off.
+pub struct Kernel {
+    ebpf: Ebpf,
+}
+
+impl Kernel {
+    /// Loads and verifies every program, and attaches none.
+    pub fn load() -> Result<Kernel, KernelError> {
+        if !has_programs() {
+            return Err(KernelError::NoPrograms);
+        }
+        let layout = LayoutGlobal(BtfFields::of_this_kernel()?.layout()?);
+        let btf = Btf::from_sys_fs()?;
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .allow_unsupported_maps()
+            .override_global("LAYOUT", &layout, true)
+            .load(OBJECT)?;
+        for (_, hook) in Hook::ALL {
+            let failed = |source| KernelError::Program { step: "load", hook, source };
+            program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
+        }
+        Ok(Kernel { ebpf })
+    }
+
+    /// Attaches every program. Until then nothing is enforced and nothing may be tagged.
+    pub fn attach(&mut self) -> Result<(), KernelError> {
+        for (_, hook) in Hook::ALL {
+            let failed = |source| KernelError::Program { step: "attach", hook, source };
+            program(&mut self.ebpf, hook)?.attach().map_err(Box::new).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a policy table into a slot. Programs under way finish with the table that they began
+    /// with; when this returns, none uses it any more.
+    pub fn install_policy(&mut self, slot: u32, table: &[u32]) -> Result<(), KernelError> {
+        if slot >= POLICIES_MAX || table.len() > TABLE_WORDS {
+            return Err(KernelError::Full("policy"));
+        }
+        let mut words = vec![0_u32; TABLE_WORDS];
+        words[..table.len()].copy_from_slice(table);
+        let failed = |what| move |source| KernelError::Call { what, source };
+        let inner = sys::create_map(BPF_MAP_TYPE_ARRAY, "policy", (TABLE_WORDS * 4) as u32, 1)
+            .map_err(failed("make room for a policy table"))?;
+        sys::update(inner.as_fd(), &0_u32, &words).map_err(failed("write a policy table"))?;
+        let outer = self.fd("POLICIES")?;
+        sys::update(outer, &slot, &[inner.as_raw_fd()]).map_err(failed("install a policy table"))
+    }
+
+    /// Gives an agent slot to a new agent under the policy in `policy`.
+    pub fn add_agent(&mut self, slot: u32, policy: u32, epoch: u32) -> Result<Tag, KernelError> {
+        if slot >= AGENTS_MAX {
+            return Err(KernelError::Full("agent"));
+        }
+        let agent = Agent { epoch, policy, ..Agent::default() };
+        let map = self.ebpf.map_mut("AGENTS").ok_or(KernelError::Missing("AGENTS"))?;
+        let mut agents = Array::<_, AgentValue>::try_from(map).map_err(wrong("AGENTS"))?;
+        agents.set(slot, AgentValue(agent), 0).map_err(wrong("AGENTS"))?;
+        Ok(Tag { agent: slot, epoch })
+    }
+
+    /// An agent's slot as it is now, with the kernel's counters.
+    pub fn agent(&self, slot: u32) -> Result<Agent, KernelError> {
+        let map = self.ebpf.map("AGENTS").ok_or(KernelError::Missing("AGENTS"))?;
+        let agents = Array::<_, AgentValue>::try_from(map).map_err(wrong("AGENTS"))?;
+        Ok(agents.get(&slot, 0).map_err(wrong("AGENTS"))?.0)
+    }
+
+    /// A descriptor of the map of tags, to set and read them with.
+    pub fn tags(&self) -> Result<Tags, KernelError> {
+        let fd = self.fd("TAGS")?.try_clone_to_owned();
+        let failed = |source| KernelError::Call { what: "duplicate a descriptor", source };
+        Ok(Tags(fd.map_err(failed)?))
+    }
+
+    /// The event ring; there is one reader.
+    pub fn take_events(&mut self) -> Result<RingBuf<MapData>, KernelError> {
+        let map = self.ebpf.take_map("EVENTS").ok_or(KernelError::Missing("EVENTS"))?;
+        RingBuf::try_from(map).map_err(wrong("EVENTS"))
+    }
+
+    /// Every fault counter that is not 0, summed over the CPUs.
+    pub fn faults(&self) -> Result<Vec<(Hook, Fault, u64)>, KernelError> {
+        let map = self.ebpf.map("FAULTS").ok_or(KernelError::Missing("FAULTS"))?;
+        let counters = PerCpuArray::<_, u64>::try_from(map).map_err(wrong("FAULTS"))?;
+        let mut found = Vec::new();
+        for slot in 0..FAULT_SLOTS {
+            let count = counters.get(&slot, 0).map_err(wrong("FAULTS"))?.iter().sum();
+            if count > 0 {
+                found.push((Hook(slot / Fault::MAX), Fault(slot % Fault::MAX), count));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many instructions the verifier walked for each program, in attach order.
+    pub fn verified(&self) -> Result<Vec<(&'static str, u32)>, KernelError> {
+        let mut counts = Vec::new();
+        for (_, hook) in Hook::ALL {
+            let program = self.ebpf.program(hook).ok_or(KernelError::Missing(hook))?;
+            let failed = |source| KernelError::Program { step: "inspect", hook, source };
+            let info = program.info().map_err(Box::new).map_err(failed)?;
+            counts.push((*hook, info.verified_instruction_count().unwrap_or(0)));
+        }
+        Ok(counts)
+    }
+
+    fn fd(&self, name: &'static str) -> Result<BorrowedFd<'_>, KernelError> {
+        match self.ebpf.map(name) {
+            Some(Map::Unsupported(map) | Map::ArrayOfMaps(map)) => Ok(map.fd().as_fd()),
+            _ => Err(KernelError::Missing(name)),
+        }
+    }
+}
+
+/// The LSM program of a hook.
+fn program<'a>(ebpf: &'a mut Ebpf, hook: &'static str) -> Result<&'a mut Lsm, KernelError> {
+    let program = ebpf.program_mut(hook).ok_or(KernelError::Missing(hook))?;
+    program.try_into().map_err(|_| KernelError::Missing(hook))
+}
+
+fn wrong(map: &'static str) -> impl FnOnce(MapError) -> KernelError {
+    move |source| KernelError::Map { map, source: Box::new(source) }
+}
+
+/// The map of tags.
+pub struct Tags(OwnedFd);
+
+impl Tags {
+    /// Tags the calling process. Meant for the child between `fork` and `exec`: async-signal-safe,
+    /// and it allocates nothing.
+    pub fn tag_self(&self, tag: Tag) -> io::Result<()> {
+        // SAFETY: takes and returns integers.
+        let process = sys::pidfd_open(unsafe { libc::getpid() })?;
+        sys::update(self.0.as_fd(), &process.as_raw_fd(), &[tag])
+    }
+
+    /// The tag of a process, by its pidfd.
+    pub fn of(&self, process: BorrowedFd<'_>) -> io::Result<Option<Tag>> {
+        sys::lookup::<RawFd, Tag>(self.0.as_fd(), &process.as_raw_fd())
+    }
+}

@@ -1,0 +1,82 @@
+//! Starting a command as an agent: fork, tag, drop privileges, exec. And ending it: an agent is
+//! over when its command is, so nothing of it is left behind without its fence.
+
+pub mod leftovers;
+pub mod user;
+
+use std::ffi::OsString;
+use std::io;
+
+use sensor_ebpf::tag::Tag;
+use tokio::process::{Child, Command};
+
+use crate::kernel::load::Tags;
+use user::User;
+
+/// What to start.
+#[derive(Debug)]
+pub struct Launch {
+    /// The program, searched on `PATH` if it has no slash.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// The user to become; `None` stays.
+    pub user: Option<User>,
+}
+
+/// Why a command was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// There is no such program.
+    #[error("{0}: command not found")]
+    NotFound(String),
+    /// It is there and may not be run: by the policy, or by the file's own permissions.
+    #[error("{0}: cannot be run: {1}; see the lines above for what the policy refused")]
+    NotRunnable(String, io::Error),
+    /// Something else.
+    #[error("cannot start {0}: {1}")]
+    Other(String, io::Error),
+}
+
+impl LaunchError {
+    /// The exit code that `env(1)`, `timeout(1)` and shells use for it.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            LaunchError::NotFound(_) => 127,
+            LaunchError::NotRunnable(..) => 126,
+            LaunchError::Other(..) => 125,
+        }
+    }
+}
+
+/// Starts a command under a tag. The child tags itself between `fork` and `exec`, while it still
+/// has the rights to: there is no moment at which the command runs without its tag.
+pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError> {
+    let mut command = Command::new(&launch.program);
+    command.args(&launch.args);
+    let user = launch.user.clone();
+    if let Some(user) = &user {
+        for (name, value) in user.environment() {
+            command.env(name, value);
+        }
+        for name in ["SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND"] {
+            command.env_remove(name);
+        }
+    }
+    let prepare = move || {
+        tags.tag_self(tag)?;
+        user.as_ref().map_or(Ok(()), user::become_user)
+    };
+    // SAFETY: `prepare` only makes system calls and allocates nothing, which is what may be done
+    // between fork and exec.
+    unsafe { command.pre_exec(prepare) };
+    command.spawn().map_err(|error| {
+        let name = launch.program.to_string_lossy().into_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound => LaunchError::NotFound(name),
+            io::ErrorKind::PermissionDenied => LaunchError::NotRunnable(name, error),
+            _ => LaunchError::Other(name, error),
+        }
+    })
+}
