@@ -4,3 +4,4 @@
 //! part of the product: the product never depends on this crate.
 
 pub mod setup;
+pub mod vm;

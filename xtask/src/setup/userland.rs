@@ -3,11 +3,12 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use nix::unistd::geteuid;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// Part of the recipe: raise it when the way the image is made changes.
-const LAYOUT: &str = "1";
+const LAYOUT: &str = "2";
 
 /// Free space on the guest's disk, in MiB.
 const SPARE_MIB: u64 = 1024;
@@ -52,6 +53,10 @@ const PACKAGES: [&str; 24] = [
     "util-linux",
 ];
 
+/// What mmdebstrap takes over from the machine that makes the image; it is nobody's business in
+/// the guest. The name server would not answer there either.
+const HOSTS_OWN: [&str; 3] = ["etc/apt/sources.list", "etc/resolv.conf", "etc/hostname"];
+
 /// What nobody reads in a guest.
 const EXCLUDED: [&str; 5] = [
     "/usr/share/doc/*",
@@ -61,12 +66,10 @@ const EXCLUDED: [&str; 5] = [
     "/usr/share/lintian/*",
 ];
 
-const HOOKS: [&str; 3] = [
+const HOOKS: [&str; 2] = [
     // An agent is an ordinary user: what confines it must not depend on who it is.
     r#"chroot "$1" useradd --create-home --uid 1000 --shell /bin/bash agent"#,
     r#"printf '127.0.0.1 localhost picket-guest\n::1 localhost\n' > "$1/etc/hosts""#,
-    // The mirror of the machine that made the image is nobody's business in the guest.
-    r#"rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*"#,
 ];
 
 const TOOLS: [Tool; 2] = [
@@ -138,6 +141,16 @@ fn build(cache: &Cache, archive: &Archive, view: &Path, dir: &Path) -> Result<()
     mmdebstrap.args(EXCLUDED.map(|path| format!("--dpkgopt=path-exclude={path}")));
     mmdebstrap.args(HOOKS.map(|hook| format!("--customize-hook={hook}")));
     log.run(mmdebstrap.arg(BASE).arg(&tree).arg(&sources))?;
+    for file in HOSTS_OWN {
+        match fs::remove_file(tree.join(file)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context(file),
+            _ => {}
+        }
+    }
+    for list in fs::read_dir(tree.join("etc/apt/sources.list.d"))? {
+        fs::remove_file(list?.path())?;
+    }
+    fs::write(tree.join("etc/hostname"), "picket-guest\n")?;
     for dir in ["share", "run", "sys", "proc", "dev", "tmp", "lib/modules"] {
         fs::create_dir_all(tree.join(dir))?;
     }

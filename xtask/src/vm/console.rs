@@ -1,0 +1,125 @@
+//! Reads the guest kernel's console: panics, warnings, and what it said last.
+
+use std::{fs, path::Path};
+
+/// What the kernel prints when something is wrong with it, wherever in the line. Sources:
+/// `__warn` in kernel/panic.c, `die` in arch/x86/kernel/dumpstack.c, kernel/rcu/tree_stall.h,
+/// kernel/hung_task.c, kernel/watchdog.c, lib/dump_stack.c's callers.
+const COMPLAINTS: [&str; 14] = [
+    "WARNING:",
+    "BUG:",
+    "Oops",
+    "Kernel panic",
+    "general protection fault",
+    "unable to handle",
+    "INFO: rcu",
+    "self-detected stall",
+    "detected stalls on",
+    "blocked for more than",
+    "UBSAN:",
+    "KASAN:",
+    "suspicious RCU usage",
+    "Out of memory: Killed process",
+];
+
+/// How much of a console an error repeats.
+const LAST_LINES: usize = 15;
+
+/// What a console log says.
+#[derive(Debug)]
+pub struct Console {
+    lines: Vec<String>,
+}
+
+impl Console {
+    /// Reads a log; one that is not there (the machine never started) is empty.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        Self::parse(&fs::read(path).unwrap_or_default())
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        Self {
+            lines: text
+                .lines()
+                .map(|line| line.trim_end_matches('\r').to_owned())
+                .collect(),
+        }
+    }
+
+    /// Why the kernel panicked, where it did.
+    #[must_use]
+    pub fn panic(&self) -> Option<&str> {
+        // The line at the end of a dump repeats the reason in brackets; the first is the event.
+        self.lines
+            .iter()
+            .find(|line| line.contains("Kernel panic - not syncing"))
+            .map(String::as_str)
+    }
+
+    /// The lines in which the kernel says that something is wrong with it.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let complains =
+            |line: &&String| COMPLAINTS.iter().any(|complaint| line.contains(complaint));
+        self.lines.iter().filter(complains).cloned().collect()
+    }
+
+    /// The last lines, indented, for the end of a message.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        if self.lines.is_empty() {
+            return "    (nothing)".to_owned();
+        }
+        let from = self.lines.len().saturating_sub(LAST_LINES);
+        self.lines[from..]
+            .iter()
+            .map(|line| format!("    {line}"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_found_as_the_kernel_words_them() {
+        let log = "\
+[    0.1] Linux version 6.12\r
+[    3.0] WARNING: CPU: 1 PID: 77 at kernel/bpf/verifier.c:1 check+0x1/0x2\r
+[    4.0] BUG: kernel NULL pointer dereference, address: 0000000000000000\r
+[    4.1] Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI\r
+[    5.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\r
+[    6.0] INFO: task cat:81 blocked for more than 120 seconds.\r
+[    7.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [sh:1]\r
+[    8.0] BUG kmalloc-64 (Not tainted): something\r
+";
+        let complaints = Console::parse(log.as_bytes()).complaints();
+        assert_eq!(complaints.len(), 6, "{complaints:#?}");
+        assert!(complaints.iter().all(|line| !line.ends_with('\r')));
+    }
+
+    #[test]
+    fn an_ordinary_boot_has_none() {
+        let log = "[    0.1] x86/mm: Checked W+X mappings: passed, no W+X pages found.\n\
+            [    0.2] Warning: unmaskable\n[    0.3] debug: off\n[    0.4] Run /init as init process\n";
+        let console = Console::parse(log.as_bytes());
+        assert_eq!(console.complaints(), Vec::<String>::new());
+        assert_eq!(console.panic(), None);
+        assert!(console.tail().starts_with("    [    0.1]"));
+    }
+
+    #[test]
+    fn a_panic_tells_its_reason() {
+        let log = "x\n[    9.0] Kernel panic - not syncing: sysrq triggered crash\n[    9.1] Call Trace:\n\
+            [    9.9] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---\n";
+        let console = Console::parse(log.as_bytes());
+        assert_eq!(
+            console.panic(),
+            Some("[    9.0] Kernel panic - not syncing: sysrq triggered crash")
+        );
+    }
+}

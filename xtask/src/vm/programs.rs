@@ -1,0 +1,103 @@
+//! The programs that go into a guest, built static, so that they run on any root file system. They
+//! have a target directory of their own: with other flags in the ordinary one, each `cargo build` would undo the other's work.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+/// The directory of the workspace's manifest.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
+
+/// The target directory that this program was built in, wherever it was configured to be.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    let own = env::current_exe().ok();
+    let marked = own.as_deref().and_then(|exe| {
+        exe.ancestors()
+            .find(|dir| dir.join("CACHEDIR.TAG").is_file())
+    });
+    marked.map_or_else(|| workspace().join("target"), Path::to_owned)
+}
+
+/// The `picket` program, as released.
+///
+/// # Errors
+/// When it does not compile.
+pub fn picket() -> Result<PathBuf> {
+    build("sensor-user", "picket", "release", &[])
+}
+
+/// The guest's first process.
+///
+/// # Errors
+/// When it does not compile.
+pub fn guest_init() -> Result<PathBuf> {
+    // Little code that changes with every verb of the workbench: quick to build and small is best.
+    build(
+        "xtask",
+        "guest-init",
+        "dev",
+        &[
+            ("CARGO_PROFILE_DEV_OPT_LEVEL", "1"),
+            ("CARGO_PROFILE_DEV_DEBUG", "false"),
+            ("CARGO_PROFILE_DEV_STRIP", "true"),
+        ],
+    )
+}
+
+fn build(
+    package: &str,
+    program: &str,
+    profile: &str,
+    settings: &[(&str, &str)],
+) -> Result<PathBuf> {
+    let target = target_dir().join("static");
+    let dir = if profile == "dev" { "debug" } else { profile };
+    let path = target.join(TRIPLE).join(dir).join(program);
+    if !path.exists() {
+        eprintln!("vm: building {program} (static) ...");
+    }
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_MANIFEST_DIR",
+    ] {
+        cargo.env_remove(name);
+    }
+    cargo
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .envs(settings.iter().copied());
+    // One object serves both kinds of build.
+    cargo.env("PICKET_BPF_TARGET_DIR", target_dir().join("bpf"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        package,
+        "--bin",
+        program,
+        "--profile",
+        profile,
+    ]);
+    cargo
+        .args(["--target", TRIPLE, "--target-dir"])
+        .arg(&target);
+    let status = cargo.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("{program} does not compile");
+    }
+    Ok(path)
+}
