@@ -12,3 +12,5 @@ pub mod cli;
 pub mod event;
 pub mod kernel;
 pub mod launch;
+pub mod policy;
+pub mod policy_host;

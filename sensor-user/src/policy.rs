@@ -1,0 +1,218 @@
+//! Policies: from the text of a manifest to the table that the kernel judges by.
+//!
+//! ```text
+//! text ─[yaml, read]→ model ─[load: include]→ [rules: variables, links, globs]→ patterns
+//!      ─[automaton]→ minimal automata ─[table]→ words
+//! ```
+//!
+//! All of it is pure: no file, no kernel, no clock. What a policy has to do with the machine (files
+//! that it includes, links in its paths) comes through [`Host`]. The same input gives the same
+//! bytes. Judging is not done here but in `sensor_ebpf`, by the code that the kernel runs.
+
+mod address;
+mod automaton;
+mod builtin;
+mod diagnostic;
+mod glob;
+mod host;
+mod links;
+mod load;
+mod model;
+mod read;
+mod rules;
+mod suggest;
+mod table;
+mod variables;
+mod yaml;
+
+use sensor_ebpf::rights::{RIGHTS_MAX, Rights};
+use sensor_ebpf::table::{self as matcher, Space};
+use sensor_ebpf::verdict::{self, Decision, Masks};
+
+pub use diagnostic::{Diagnostic, Diagnostics, Report, Severity, Span};
+pub use host::{Host, Link, NoHost};
+pub use model::RuleKind;
+pub use read::{API_VERSION, KIND};
+pub use rules::RuleInfo;
+pub use table::Stats;
+pub use variables::Variables;
+
+use builtin::add as add_builtins;
+use model::Mode;
+use rules::{Resolver, Rules};
+
+/// A policy's text, and what to call it in messages: the path that it was read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Shown in diagnostics; included files are sought beside it.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// What the caller can do, and wants, beyond what the policy says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Nothing can be held for a person's yes here: refuse rules that `ask`.
+    pub refuse_ask: bool,
+    /// Report instead of refusing, whatever the policy's mode.
+    pub audit: bool,
+}
+
+/// A policy that the kernel can judge by.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// `metadata.name`.
+    pub name: String,
+    /// Whether it reports instead of refusing.
+    pub audit: bool,
+    /// The table, as `sensor_ebpf::table` says.
+    pub table: Vec<u32>,
+    /// Rules; the id of a rule is its index plus 1.
+    pub rules: Vec<RuleInfo>,
+    /// What is probably not meant as it is written.
+    pub warnings: Diagnostics,
+    /// How large it came out.
+    pub stats: Stats,
+}
+
+/// What a policy says of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The verdict, and the rights that brought it about.
+    pub decision: Decision,
+    /// What the policy says of the subject.
+    pub masks: Masks,
+    /// Per right the id of the rule that decides it, 0 where none speaks of it.
+    pub rules: [u32; RIGHTS_MAX],
+}
+
+impl Judged {
+    /// Id of the rule that decides `right`, 0 if none speaks of it.
+    #[must_use]
+    pub fn rule(&self, right: Rights) -> u32 {
+        let bit = right.0.trailing_zeros() as usize;
+        self.rules.get(bit).copied().unwrap_or(0)
+    }
+}
+
+impl Compiled {
+    /// The rule with this id, as tables and events have it; `None` for 0.
+    #[must_use]
+    pub fn rule(&self, id: u32) -> Option<&RuleInfo> {
+        self.rules.get((id as usize).checked_sub(1)?)
+    }
+
+    /// Judges an operation as the kernel does: the same code over the same table.
+    #[must_use]
+    pub fn judge(&self, space: Space, subject: &[u8], requested: Rights) -> Judged {
+        let table = self.table.as_slice();
+        let cursor = matcher::run(table, space, subject);
+        let masks = cursor.masks(table);
+        let mut rules = [0; RIGHTS_MAX];
+        for (bit, rule) in rules.iter_mut().enumerate() {
+            *rule = cursor.rule(table, Rights(1 << bit));
+        }
+        Judged {
+            decision: verdict::decide(masks, requested, self.audit),
+            masks,
+            rules,
+        }
+    }
+}
+
+/// Compiles a policy. `Ok` carries warnings too.
+///
+/// # Errors
+/// Everything that is wrong with it, at once, in the order of the text.
+pub fn compile(
+    source: &Source,
+    variables: &Variables,
+    host: &dyn Host,
+    options: Options,
+) -> Result<Compiled, Diagnostics> {
+    let mut diagnostics = Diagnostics::default();
+    let Some(policy) = load::load(source, variables, host, &mut diagnostics) else {
+        diagnostics.sort();
+        return Err(diagnostics);
+    };
+    if options.refuse_ask {
+        refuse_ask(&policy.rules, &mut diagnostics);
+    }
+    let mut resolver = Resolver {
+        variables,
+        host,
+        diagnostics: &mut diagnostics,
+        rules: Rules::default(),
+    };
+    policy.rules.iter().for_each(|rule| resolver.rule(rule));
+    let mut rules = resolver.rules;
+    if diagnostics.has_errors() {
+        diagnostics.sort();
+        return Err(diagnostics);
+    }
+    add_builtins(&mut rules);
+    let audit = options.audit || policy.mode == Some(Mode::Audit);
+    match table::build(&rules.entries, audit) {
+        Ok((table, stats)) => {
+            diagnostics.sort();
+            Ok(Compiled {
+                name: policy.name,
+                audit,
+                table,
+                stats: Stats {
+                    rules: rules.infos.len(),
+                    ..stats
+                },
+                rules: rules.infos,
+                warnings: diagnostics,
+            })
+        }
+        Err(over) => {
+            over_budget(&over, &rules, &mut diagnostics);
+            Err(diagnostics)
+        }
+    }
+}
+
+fn refuse_ask(rules: &[model::Rule], diagnostics: &mut Diagnostics) {
+    for rule in rules.iter().filter(|r| r.kind.value == RuleKind::Ask) {
+        diagnostics.push(
+            Diagnostic::error(
+                rule.kind.span,
+                "`ask` is not available yet: nothing can be held for a person's yes here",
+            )
+            .hint("write `deny` to refuse it, or `audit` to allow and report it"),
+        );
+    }
+}
+
+/// How many of the rules that make a table grow are named.
+const NAMED: usize = 5;
+
+fn over_budget(over: &table::OverBudget, rules: &Rules, diagnostics: &mut Diagnostics) {
+    let limit = sensor_ebpf::limits::TABLE_WORDS * size_of::<u32>();
+    let size = match over.bytes {
+        Some(bytes) => format!("{bytes} bytes"),
+        None => format!("many times {limit} bytes"),
+    };
+    let spans: Vec<Span> = over
+        .rules
+        .iter()
+        .filter_map(|rule| rules.spans.get((*rule as usize).checked_sub(1)?).copied())
+        .collect();
+    let first = spans.first().or(rules.spans.first());
+    let first = first.copied().unwrap_or(Span::new(0, 0..0));
+    let message = format!("the policy's table would have {size}, and the kernel takes {limit}");
+    let hint = "these wildcards are open at the same time, and each combination is a state of its own: \
+                replace some by longer literal beginnings, or by `**` at the end";
+    let mut diagnostic = Diagnostic::error(first, message).hint(if spans.is_empty() {
+        "it has too many patterns: replace some by patterns that cover several"
+    } else {
+        hint
+    });
+    for span in spans.iter().skip(1).take(NAMED - 1) {
+        diagnostic = diagnostic.related(*span, "this one too");
+    }
+    diagnostics.push(diagnostic);
+}

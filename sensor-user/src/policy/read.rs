@@ -1,0 +1,503 @@
+//! From the YAML tree to the types: knows every key, and says of each that is unknown, missing or
+//! of the wrong shape where it is and what would be right.
+
+use sensor_ebpf::rights::Rights;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Span};
+use super::model::{Manifest, Mode, Rule, RuleKind, Section, Spanned, Text};
+use super::suggest::suggest;
+use super::yaml::{self, Node, Value};
+
+/// What `apiVersion` must be.
+pub const API_VERSION: &str = "picket.dev/v1alpha1";
+/// What `kind` must be.
+pub const KIND: &str = "AgentPolicy";
+
+pub(super) const MANIFEST_KEYS: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
+pub(super) const METADATA_KEYS: &[&str] = &["name", "namespace", "labels", "annotations"];
+pub(super) const SPEC_KEYS: &[&str] = &["mode", "include", "files", "exec", "network"];
+/// Parts of `spec` that are decided and not built yet: their names are taken.
+const SPEC_LATER: &[&str] = &[
+    "process",
+    "capabilities",
+    "domains",
+    "limits",
+    "taints",
+    "escalation",
+];
+pub(super) const FILE_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "paths", "reason"];
+pub(super) const EXEC_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "reason"];
+pub(super) const NETWORK_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "to", "on", "reason"];
+
+/// Rights that the rules of `files` may name.
+pub(super) const FILE_RIGHTS: &[Rights] = &[
+    Rights::READ,
+    Rights::WRITE,
+    Rights::LIST,
+    Rights::CREATE,
+    Rights::DELETE,
+    Rights::LINK,
+    Rights::ATTR,
+    Rights::EXEC,
+    Rights::MAP,
+];
+/// Rights that the rules of `network` may name.
+pub(super) const NETWORK_RIGHTS: &[Rights] = &[Rights::CONNECT, Rights::SEND, Rights::BIND];
+
+/// Longest `reason` in bytes: it is carried in every event.
+const REASON_MAX: usize = 200;
+
+/// Reads the manifest in `file`; `None` if there is nothing to go on with. Everything that is
+/// wrong is in `diagnostics` either way.
+pub(super) fn manifest(file: u32, diagnostics: &mut Diagnostics) -> Option<Manifest> {
+    let root = yaml::parse(file, diagnostics)?;
+    let mut reader = Reader { diagnostics };
+    reader.manifest(&root)
+}
+
+struct Reader<'d> {
+    diagnostics: &'d mut Diagnostics,
+}
+
+/// The entries of a mapping whose keys are known.
+struct Fields<'n> {
+    entries: Vec<(&'n str, Span, &'n Node)>,
+    span: Span,
+}
+
+impl<'n> Fields<'n> {
+    fn get(&self, key: &str) -> Option<&'n Node> {
+        let found = self.entries.iter().find(|(name, ..)| *name == key)?;
+        Some(found.2)
+    }
+}
+
+impl Reader<'_> {
+    fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::error(span, message));
+    }
+
+    fn error_hint(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.diagnostics
+            .push(Diagnostic::error(span, message).hint(hint));
+    }
+
+    fn manifest(&mut self, root: &Node) -> Option<Manifest> {
+        let fields = self.fields(root, "a policy", MANIFEST_KEYS)?;
+        self.constant(&fields, "apiVersion", API_VERSION);
+        self.constant(&fields, "kind", KIND);
+        let name = self
+            .required(&fields, "metadata", "a policy")
+            .and_then(|node| self.metadata(node));
+        let mut manifest = Manifest {
+            name: name.unwrap_or_default(),
+            mode: None,
+            include: Vec::new(),
+            rules: Vec::new(),
+        };
+        if let Some(spec) = self.required(&fields, "spec", "a policy") {
+            self.spec(spec, &mut manifest);
+        }
+        Some(manifest)
+    }
+
+    fn constant(&mut self, fields: &Fields<'_>, key: &str, expected: &str) {
+        let Some(node) = self.required(fields, key, "a policy") else {
+            return;
+        };
+        if let Some(text) = self.string(node, &format!("`{key}`"))
+            && text.value != expected
+        {
+            let message = format!(
+                "`{key}` is `{}`, and this version knows `{expected}`",
+                text.value
+            );
+            self.error_hint(text.span, message, format!("write `{key}: {expected}`"));
+        }
+    }
+
+    fn metadata(&mut self, node: &Node) -> Option<String> {
+        let fields = self.fields(node, "`metadata`", METADATA_KEYS)?;
+        for key in ["labels", "annotations"] {
+            if let Some(node) = fields.get(key) {
+                self.strings_map(node, key);
+            }
+        }
+        if let Some(node) = fields.get("namespace") {
+            self.string(node, "`namespace`");
+        }
+        let node = self.required(&fields, "name", "`metadata`")?;
+        let name = self.string(node, "`name`")?;
+        if !is_object_name(&name.value) {
+            let message = format!("`{}` is no name for a policy", name.value);
+            let hint = "a name has 1 to 253 lower-case letters, digits, `-` and `.`, \
+                        and begins and ends with a letter or digit, as names in Kubernetes do";
+            self.error_hint(name.span, message, hint);
+        }
+        Some(name.value)
+    }
+
+    fn strings_map(&mut self, node: &Node, key: &str) {
+        let Value::Map(entries) = &node.value else {
+            self.error(
+                node.span,
+                format!("`{key}` must be a mapping, and is {}", node.kind()),
+            );
+            return;
+        };
+        for (_, value) in entries {
+            self.string(value, &format!("a value of `{key}`"));
+        }
+    }
+
+    fn spec(&mut self, node: &Node, manifest: &mut Manifest) {
+        let Some(fields) = self.fields(node, "`spec`", SPEC_KEYS) else {
+            return;
+        };
+        manifest.mode = fields.get("mode").and_then(|node| self.mode(node));
+        if let Some(node) = fields.get("include") {
+            manifest.include = self.strings(node, "`include`");
+        }
+        // In the order of the text: of two rules alike, the first is named as the deciding one.
+        for (key, _, node) in &fields.entries {
+            let section = match *key {
+                "files" => Section::Files,
+                "exec" => Section::Exec,
+                "network" => Section::Network,
+                _ => continue,
+            };
+            for item in self.items(node, &format!("`{key}`")) {
+                let rule = self.rule(item, section, key);
+                manifest.rules.extend(rule);
+            }
+        }
+    }
+
+    fn mode(&mut self, node: &Node) -> Option<Spanned<Mode>> {
+        let text = self.string(node, "`mode`")?;
+        let value = match text.value.as_str() {
+            "enforce" => Mode::Enforce,
+            "audit" => Mode::Audit,
+            other => {
+                let message = format!("unknown mode `{other}`");
+                let hint = suggest(other, ["enforce", "audit"])
+                    .unwrap_or_else(|| "a mode is `enforce` or `audit`".to_owned());
+                self.error_hint(text.span, message, hint);
+                return None;
+            }
+        };
+        Some(Spanned {
+            value,
+            span: text.span,
+        })
+    }
+
+    fn rule(&mut self, node: &Node, section: Section, key: &str) -> Option<Rule> {
+        let (known, of) = match section {
+            Section::Files => (FILE_KEYS, "a rule of `files`"),
+            Section::Exec => (EXEC_KEYS, "a rule of `exec`"),
+            Section::Network => (NETWORK_KEYS, "a rule of `network`"),
+        };
+        let fields = self.fields(node, of, known)?;
+        let (kind, list) = self.verdict(&fields, key)?;
+        let reason = fields.get("reason").and_then(|node| self.reason(node));
+        let mut rule = Rule {
+            section,
+            kind,
+            rights: Rights::NONE,
+            targets: Vec::new(),
+            local: Vec::new(),
+            reason,
+        };
+        match section {
+            Section::Exec => {
+                rule.targets = self.strings(list, "the list of programs");
+                rule.rights = Rights::EXEC;
+            }
+            Section::Files => {
+                rule.rights = self.rights(list, FILE_RIGHTS, NETWORK_RIGHTS, "network");
+                if let Some(node) = self.required(&fields, "paths", of) {
+                    rule.targets = self.strings(node, "`paths`");
+                }
+            }
+            Section::Network => {
+                rule.rights = self.rights(list, NETWORK_RIGHTS, FILE_RIGHTS, "files");
+                self.ends(&fields, &mut rule);
+            }
+        }
+        Some(rule)
+    }
+
+    /// The one verdict of a rule and the node under it.
+    fn verdict<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        key: &str,
+    ) -> Option<(Spanned<RuleKind>, &'n Node)> {
+        let mut found: Option<(Spanned<RuleKind>, &Node)> = None;
+        for (name, span, node) in &fields.entries {
+            let Some(kind) = RuleKind::ALL.into_iter().find(|kind| kind.name() == *name) else {
+                continue;
+            };
+            if let Some((first, _)) = &found {
+                let message = "a rule has one of `allow`, `audit`, `ask` and `deny`, this has two";
+                self.diagnostics.push(
+                    Diagnostic::error(*span, message)
+                        .related(first.span, "the first")
+                        .hint("make two rules of it"),
+                );
+            } else {
+                found = Some((
+                    Spanned {
+                        value: kind,
+                        span: *span,
+                    },
+                    node,
+                ));
+            }
+        }
+        if found.is_none() {
+            let hint = match key {
+                "exec" => "for example `- allow: [\"/usr/bin/**\"]`",
+                "network" => "for example `- allow: [connect]`",
+                _ => "for example `- allow: [read, list]`",
+            };
+            let message = "the rule says none of `allow`, `audit`, `ask` and `deny`";
+            self.error_hint(fields.span, message, hint);
+        }
+        found
+    }
+
+    /// `to` and `on`, which must fit the rights.
+    fn ends(&mut self, fields: &Fields<'_>, rule: &mut Rule) {
+        let outward = rule.rights.intersects(Rights::CONNECT | Rights::SEND);
+        let inward = rule.rights.contains(Rights::BIND);
+        let span = rule.kind.span;
+        for (key, needed, rights) in [
+            ("to", outward, "`connect` and `send`"),
+            ("on", inward, "`bind`"),
+        ] {
+            match (fields.get(key), needed) {
+                (Some(node), true) => {
+                    let list = self.strings(node, &format!("`{key}`"));
+                    if key == "to" {
+                        rule.targets = list;
+                    } else {
+                        rule.local = list;
+                    }
+                }
+                (Some(node), false) if !rule.rights.is_empty() => {
+                    let message = format!("`{key}` goes with {rights}, and the rule names neither");
+                    let message = if key == "on" {
+                        message.replace("neither", "other rights")
+                    } else {
+                        message
+                    };
+                    let hint = if key == "on" {
+                        "write `to:` for the address of a peer"
+                    } else {
+                        "write `on:` for the address that is bound"
+                    };
+                    self.error_hint(node.span, message, hint);
+                }
+                (None, true) => {
+                    let message = format!("{rights} need `{key}`");
+                    let hint = format!("`{key}: [\"*\"]` means every address");
+                    self.error_hint(span, message.replace("`bind` need", "`bind` needs"), hint);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn reason(&mut self, node: &Node) -> Option<String> {
+        let text = self.string(node, "`reason`")?;
+        if text.value.len() > REASON_MAX || text.value.chars().any(char::is_control) {
+            let message = format!("a reason is one line of at most {REASON_MAX} bytes");
+            self.error_hint(
+                text.span,
+                message,
+                "it is shown with every violation; keep it short",
+            );
+            return None;
+        }
+        Some(text.value)
+    }
+
+    fn rights(
+        &mut self,
+        node: &Node,
+        known: &[Rights],
+        others: &[Rights],
+        section: &str,
+    ) -> Rights {
+        let mut all = Rights::NONE;
+        for text in self.strings(node, "the list of rights") {
+            let right = Rights::from_name(&text.value);
+            match right {
+                Some(right) if known.contains(&right) => {
+                    if all.contains(right) {
+                        self.error(
+                            text.span,
+                            format!("the right `{}` is here twice", text.value),
+                        );
+                    }
+                    all |= right;
+                }
+                Some(right) if others.contains(&right) => {
+                    let message = format!("`{}` is no right of this section", text.value);
+                    let hint = format!("write the rule under `{section}`");
+                    self.error_hint(text.span, message, hint);
+                }
+                _ => {
+                    let names: Vec<&str> = known.iter().flat_map(|right| right.names()).collect();
+                    let message = format!("unknown right `{}`", text.value);
+                    let hint = suggest(&text.value, names.iter().copied())
+                        .unwrap_or_else(|| format!("the rights here are {}", names.join(", ")));
+                    self.error_hint(text.span, message, hint);
+                }
+            }
+        }
+        all
+    }
+
+    fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        known: &[&'static str],
+    ) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            let message = format!("{what} must be a mapping, and is {}", node.kind());
+            self.error_hint(
+                node.span,
+                message,
+                format!("its keys are {}", known.join(", ")),
+            );
+            return None;
+        };
+        let mut found = Vec::new();
+        for (key, value) in entries {
+            let Value::Scalar { text, .. } = &key.value else {
+                continue;
+            };
+            if known.contains(&text.as_str()) {
+                found.push((text.as_str(), key.span, value));
+            } else {
+                self.unknown_key(key.span, text, what, known);
+            }
+        }
+        let span = entries.first().map_or(node.span, |(key, _)| key.span);
+        Some(Fields {
+            entries: found,
+            span,
+        })
+    }
+
+    fn unknown_key(&mut self, span: Span, key: &str, what: &str, known: &[&str]) {
+        if known == SPEC_KEYS && SPEC_LATER.contains(&key) {
+            let message = format!("`{key}` is not available yet in this version");
+            self.error_hint(
+                span,
+                message,
+                "remove it: nothing in a policy is silently ignored",
+            );
+            return;
+        }
+        let hint = suggest(key, known.iter().copied())
+            .unwrap_or_else(|| format!("the keys here are {}", known.join(", ")));
+        self.error_hint(span, format!("{what} has no key `{key}`"), hint);
+    }
+
+    fn required<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str) -> Option<&'n Node> {
+        let found = fields.get(key);
+        if found.is_none() {
+            self.error(fields.span, format!("{what} needs `{key}`"));
+        }
+        found
+    }
+
+    fn items<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
+        if let Value::List(items) = &node.value {
+            return items;
+        }
+        let message = format!("{what} must be a list, and is {}", node.kind());
+        self.error(node.span, message);
+        &[]
+    }
+
+    /// A list of strings with at least one in it.
+    fn strings(&mut self, node: &Node, what: &str) -> Vec<Text> {
+        let items = match &node.value {
+            Value::List(items) => items,
+            Value::Scalar { text, plain } if !(*plain && yaml::is_null(text)) => {
+                let message = format!("{what} must be a list, and is a single value");
+                self.error_hint(node.span, message, "put it in brackets: `[…]`");
+                return Vec::new();
+            }
+            _ => {
+                self.error(
+                    node.span,
+                    format!("{what} must be a list, and is {}", node.kind()),
+                );
+                return Vec::new();
+            }
+        };
+        if items.is_empty() {
+            self.error(node.span, format!("{what} is empty"));
+        }
+        let item = format!("an entry of {what}");
+        items
+            .iter()
+            .filter_map(|node| self.string(node, &item))
+            .collect()
+    }
+
+    fn string(&mut self, node: &Node, what: &str) -> Option<Text> {
+        match &node.value {
+            Value::Scalar { text, plain } if !(*plain && yaml::is_null(text)) => {
+                Some(self.text(node.span, text))
+            }
+            _ => {
+                self.error(
+                    node.span,
+                    format!("{what} must be a string, and is {}", node.kind()),
+                );
+                None
+            }
+        }
+    }
+
+    fn text(&self, span: Span, value: &str) -> Text {
+        let source = self.diagnostics.text(span.file);
+        let raw = source
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default();
+        let inner = raw
+            .strip_prefix(['"', '\''])
+            .and_then(|rest| rest.strip_suffix(['"', '\'']));
+        let verbatim = if raw == value {
+            Some(span.start)
+        } else if inner == Some(value) {
+            Some(span.start + 1)
+        } else {
+            None
+        };
+        Text {
+            value: value.to_owned(),
+            span,
+            verbatim,
+        }
+    }
+}
+
+/// Whether Kubernetes would take it as an object's name (RFC 1123 subdomain).
+fn is_object_name(name: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        label.starts_with(alphanumeric)
+            && label.ends_with(alphanumeric)
+            && label.chars().all(|c| alphanumeric(c) || c == '-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}

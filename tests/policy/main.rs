@@ -1,0 +1,4 @@
+//! Tests of the policy engine: what it accepts and refuses, and what the tables that it makes say.
+
+mod language;
+mod support;
