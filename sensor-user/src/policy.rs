@@ -16,6 +16,7 @@ mod diagnostic;
 mod glob;
 mod host;
 mod links;
+mod lint;
 mod load;
 mod model;
 mod read;
@@ -96,6 +97,15 @@ impl Judged {
     }
 }
 
+/// The canonical path that `path`, an absolute one, leads to on `host`, every link followed; of
+/// what is not there the part that is not stays as it is.
+#[must_use]
+pub fn canonical(host: &dyn Host, path: &[u8]) -> Vec<u8> {
+    let components: Vec<Vec<u8>> = path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
+    let way = links::follow(host, &components, true);
+    [b"/", way.components.join(&b'/').as_slice()].concat()
+}
+
 impl Compiled {
     /// The rule with this id, as tables and events have it; `None` for 0.
     #[must_use]
@@ -113,11 +123,7 @@ impl Compiled {
         for (bit, rule) in rules.iter_mut().enumerate() {
             *rule = cursor.rule(table, Rights(1 << bit));
         }
-        Judged {
-            decision: verdict::decide(masks, requested, self.audit),
-            masks,
-            rules,
-        }
+        Judged { decision: verdict::decide(masks, requested, self.audit), masks, rules }
     }
 }
 
@@ -139,14 +145,11 @@ pub fn compile(
     if options.refuse_ask {
         refuse_ask(&policy.rules, &mut diagnostics);
     }
-    let mut resolver = Resolver {
-        variables,
-        host,
-        diagnostics: &mut diagnostics,
-        rules: Rules::default(),
-    };
+    let mut resolver =
+        Resolver { variables, host, diagnostics: &mut diagnostics, rules: Rules::default() };
     policy.rules.iter().for_each(|rule| resolver.rule(rule));
     let mut rules = resolver.rules;
+    lint::duplicates(&rules, &mut diagnostics);
     if diagnostics.has_errors() {
         diagnostics.sort();
         return Err(diagnostics);
@@ -155,15 +158,13 @@ pub fn compile(
     let audit = options.audit || policy.mode == Some(Mode::Audit);
     match table::build(&rules.entries, audit) {
         Ok((table, stats)) => {
+            lint::warnings(&rules, &table, &mut diagnostics);
             diagnostics.sort();
             Ok(Compiled {
                 name: policy.name,
                 audit,
                 table,
-                stats: Stats {
-                    rules: rules.infos.len(),
-                    ..stats
-                },
+                stats: Stats { rules: rules.infos.len(), ..stats },
                 rules: rules.infos,
                 warnings: diagnostics,
             })

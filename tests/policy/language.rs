@@ -15,9 +15,7 @@ use super::support::{
 /// Whether a policy with only `pattern` lets `subject` be read.
 fn matches(pattern: &str, subject: impl AsRef<[u8]>) -> bool {
     let quoted = pattern.replace('\'', "''");
-    let compiled = spec(&format!(
-        "  files:\n  - allow: [read]\n    paths: ['{quoted}']"
-    ));
+    let compiled = spec(&format!("  files:\n  - allow: [read]\n    paths: ['{quoted}']"));
     allows(&compiled, "read", subject)
 }
 
@@ -26,48 +24,20 @@ fn globs_match_what_the_table_in_the_docs_says() {
     let cases: &[(&str, &[&str], &[&str])] = &[
         ("/a", &["/a"], &["/", "/a/", "/ab", "/a/b", "a", ""]),
         ("/", &["/"], &["", "//", "/a"]),
-        (
-            "/a/*",
-            &["/a/b", "/a/.b", "/a/b\nc"],
-            &["/a", "/a/b/c", "/b"],
-        ),
-        (
-            "/a/*.rs",
-            &["/a/x.rs", "/a/.rs"],
-            &["/a/x.rss", "/a/b/x.rs"],
-        ),
-        (
-            "/a/**",
-            &["/a", "/a/b", "/a/b/c", "/a/.x"],
-            &["/ab", "/", "/b/a"],
-        ),
-        (
-            "/a/**/b",
-            &["/a/b", "/a/x/b", "/a/x/y/b"],
-            &["/ab", "/a/xb", "/a/b/c", "/a"],
-        ),
-        (
-            "/a/**/b/**",
-            &["/a/b", "/a/x/b/c", "/a/b/b"],
-            &["/a/c", "/a/bb/c"],
-        ),
+        ("/a/*", &["/a/b", "/a/.b", "/a/b\nc"], &["/a", "/a/b/c", "/b"]),
+        ("/a/*.rs", &["/a/x.rs", "/a/.rs"], &["/a/x.rss", "/a/b/x.rs"]),
+        ("/a/**", &["/a", "/a/b", "/a/b/c", "/a/.x"], &["/ab", "/", "/b/a"]),
+        ("/a/**/b", &["/a/b", "/a/x/b", "/a/x/y/b"], &["/ab", "/a/xb", "/a/b/c", "/a"]),
+        ("/a/**/b/**", &["/a/b", "/a/x/b/c", "/a/b/b"], &["/a/c", "/a/bb/c"]),
         ("**/b", &["/b", "/a/b", "/a/c/b"], &["/ab", "/b/a"]),
         ("/**/b", &["/b", "/a/b", "/a/c/b"], &["/ab", "/b/a"]),
         ("**/b/**", &["/b", "/a/b/c"], &["/ab/c"]),
         ("**", &["/", "/a", "/a/b"], &[]),
         ("/**", &["/", "/a", "/a/b"], &[]),
         ("/a/**/**", &["/a", "/a/b"], &["/ab"]),
-        (
-            "/a/?",
-            &["/a/x", "/a/é", "/a/€", "/a/😀"],
-            &["/a/", "/a/xy", "/a//"],
-        ),
+        ("/a/?", &["/a/x", "/a/é", "/a/€", "/a/😀"], &["/a/", "/a/xy", "/a//"]),
         ("/a/[a-c]x", &["/a/bx"], &["/a/dx", "/a/x"]),
-        (
-            "/a/[!a-c]x",
-            &["/a/dx", "/a/éx"],
-            &["/a/bx", "/a//x", "/a/x"],
-        ),
+        ("/a/[!a-c]x", &["/a/dx", "/a/éx"], &["/a/bx", "/a//x", "/a/x"]),
         ("/a/[]", &[], &[]),
         ("/{a,b/c}/d", &["/a/d", "/b/c/d"], &["/b/d", "/c/d"]),
         ("/a{,.bak}", &["/a", "/a.bak"], &["/a."]),
@@ -78,21 +48,14 @@ fn globs_match_what_the_table_in_the_docs_says() {
         ("/a,b", &["/a,b"], &["/a"]),
         ("/a[é-ü]", &["/aê"], &["/aa", "/aý"]),
         ("/a[-x]", &["/a-", "/ax"], &["/ab"]),
-        (
-            "/proc/self/**",
-            &["/proc/self", "/proc/self/maps"],
-            &["/proc/1/maps"],
-        ),
+        ("/proc/self/**", &["/proc/self", "/proc/self/maps"], &["/proc/1/maps"]),
     ];
     for (pattern, yes, no) in cases.iter().filter(|case| !case.1.is_empty()) {
         for subject in *yes {
             assert!(matches(pattern, subject), "{pattern} must match {subject}");
         }
         for subject in *no {
-            assert!(
-                !matches(pattern, subject),
-                "{pattern} must not match {subject}"
-            );
+            assert!(!matches(pattern, subject), "{pattern} must not match {subject}");
         }
     }
 }
@@ -114,17 +77,8 @@ fn variables_are_literal() {
     let text = manifest(
         "  files:\n  - allow: [read]\n    paths: ['${odd}/**', '${slash}/src', '/\\$\\{home\\}']",
     );
-    let source = Source {
-        name: "t".into(),
-        text,
-    };
-    let compiled = compile(
-        &source,
-        &variables,
-        &FakeHost::default(),
-        Options::default(),
-    )
-    .unwrap();
+    let source = Source { name: "t".into(), text };
+    let compiled = compile(&source, &variables, &FakeHost::default(), Options::default()).unwrap();
     for subject in ["/x/*[a]{b,c}\\", "/x/*[a]{b,c}\\/y", "/w/src", "/${home}"] {
         assert!(allows(&compiled, "read", subject), "{subject}");
     }
@@ -170,10 +124,7 @@ fn the_deciding_rule_is_named() {
     assert_eq!(rule("/w/y"), Some((RuleKind::Deny, "/w/?", 11)));
     assert_eq!(rule("/w/d/e/f"), Some((RuleKind::Deny, "/w/d/**", 11)));
     assert_eq!(rule("/q"), None);
-    assert_eq!(
-        compiled.rule(1).unwrap().reason.as_deref(),
-        Some("the work")
-    );
+    assert_eq!(compiled.rule(1).unwrap().reason.as_deref(), Some("the work"));
 }
 
 fn inet(compiled: &Compiled, right: Rights, transport: u8, address: &str, port: u16) -> Verdict {
@@ -182,10 +133,7 @@ fn inet(compiled: &Compiled, right: Rights, transport: u8, address: &str, port: 
         std::net::IpAddr::V6(v6) => v6,
     };
     let subject = ObjectSubject::inet(transport, address.octets(), port);
-    compiled
-        .judge(Space::Object, subject.as_bytes(), right)
-        .decision
-        .verdict
+    compiled.judge(Space::Object, subject.as_bytes(), right).decision.verdict
 }
 
 #[test]
@@ -204,10 +152,7 @@ fn networks_ports_and_protocols() {
     assert!(connect(6, "1.1.1.1", 80) && connect(6, "2::1", 80) && !connect(17, "1.1.1.1", 80));
     assert!(connect(1, "9.9.9.9", 0) && !connect(255, "9.9.9.9", 80));
     assert!(connect(6, "127.0.0.1", 9) && !connect(6, "::1", 9));
-    assert_eq!(
-        inet(&compiled, Rights::SEND, 17, "10.2.3.4", 5432),
-        Verdict::Allow
-    );
+    assert_eq!(inet(&compiled, Rights::SEND, 17, "10.2.3.4", 5432), Verdict::Allow);
     let bind = |address, port| inet(&compiled, Rights::BIND, 6, address, port) == Verdict::Allow;
     assert!(bind("127.0.0.1", 8000) && bind("127.0.0.1", 8999) && bind("0.0.0.0", 7));
     assert!(!bind("127.0.0.1", 9000) && !bind("0.0.0.0", 8000) && !bind("127.0.0.1", 7));
@@ -223,11 +168,7 @@ fn unix_sockets_by_path_and_by_abstract_name() {
     assert!(allows(&compiled, "send", "/run/log") && !allows(&compiled, "connect", "/run/log"));
     let abs = |right, name: &[u8]| {
         let subject = [&[KIND_ABSTRACT], name].concat();
-        compiled
-            .judge(Space::Object, &subject, right)
-            .decision
-            .verdict
-            == Verdict::Allow
+        compiled.judge(Space::Object, &subject, right).decision.verdict == Verdict::Allow
     };
     assert!(
         abs(Rights::CONNECT, b"dbus-x")
@@ -257,40 +198,23 @@ fn built_in_rules_allow_ordinary_sockets_and_pipes() {
         (16, 2, 0),
     ] {
         let judged = socket(family, kind, protocol);
-        assert_eq!(
-            judged.decision.verdict,
-            Verdict::Allow,
-            "{family} {kind} {protocol}"
-        );
+        assert_eq!(judged.decision.verdict, Verdict::Allow, "{family} {kind} {protocol}");
         let rule = compiled.rule(judged.rule(Rights::SOCKET)).unwrap();
         assert!(rule.file == "built-in" && rule.reason.is_some());
     }
-    for (family, kind, protocol) in [
-        (2, 3, 1),
-        (2, 1, 262),
-        (10, 2, 1),
-        (16, 3, 16),
-        (17, 3, 0),
-        (40, 1, 0),
-        (2, 2, 58),
-    ] {
+    for (family, kind, protocol) in
+        [(2, 3, 1), (2, 1, 262), (10, 2, 1), (16, 3, 16), (17, 3, 0), (40, 1, 0), (2, 2, 58)]
+    {
         assert_eq!(
             socket(family, kind, protocol).decision.verdict,
             Verdict::Deny,
             "{family} {kind} {protocol}"
         );
     }
-    for (what, verdict) in [
-        (b'p', Verdict::Allow),
-        (b'm', Verdict::Allow),
-        (b'o', Verdict::Deny),
-    ] {
+    for (what, verdict) in [(b'p', Verdict::Allow), (b'm', Verdict::Allow), (b'o', Verdict::Deny)] {
         let subject = ObjectSubject::anon(what);
-        let judged = compiled.judge(
-            Space::Object,
-            subject.as_bytes(),
-            Rights::READ | Rights::WRITE,
-        );
+        let judged =
+            compiled.judge(Space::Object, subject.as_bytes(), Rights::READ | Rights::WRITE);
         assert_eq!(judged.decision.verdict, verdict);
     }
 }
@@ -321,22 +245,11 @@ fn links_are_followed_where_nobody_but_root_can_change_them() {
     assert!(allows(&compiled, "exec", "/usr/bin/dash") && allows(&compiled, "exec", "/bin/sh"));
     assert!(!allows(&compiled, "exec", "/usr/bin/sh"));
     assert!(!allows(&compiled, "read", "/etc/shadow"));
-    assert_eq!(
-        path(&compiled, "connect", "/run/docker.sock"),
-        Verdict::Deny
-    );
-    assert_eq!(
-        path(&compiled, "connect", "/run/other.sock"),
-        Verdict::Allow
-    );
+    assert_eq!(path(&compiled, "connect", "/run/docker.sock"), Verdict::Deny);
+    assert_eq!(path(&compiled, "connect", "/run/other.sock"), Verdict::Allow);
     assert_eq!(path(&compiled, "connect", "/etc/sock"), Verdict::Deny);
     assert_eq!(compiled.warnings.len(), 1);
-    assert!(
-        compiled
-            .warnings
-            .iter()
-            .all(|w| w.message.contains("`/w/l` is a symbolic link"))
-    );
+    assert!(compiled.warnings.iter().all(|w| w.message.contains("`/w/l` is a symbolic link")));
 }
 
 #[test]
@@ -368,9 +281,7 @@ fn everything_wrong_is_said_at_once_with_its_place() {
 #[test]
 fn a_diagnostic_shows_the_line_a_marker_and_a_hint() {
     let text = manifest("  files:\n  - allow: [redd]\n    paths: ['/a']");
-    let shown = compile_text(&text, &FakeHost::default())
-        .unwrap_err()
-        .render(false);
+    let shown = compile_text(&text, &FakeHost::default()).unwrap_err().render(false);
     assert_eq!(
         shown,
         "error: unknown right `redd`\n \
@@ -389,31 +300,19 @@ fn manifests_that_are_none() {
     let cases: &[(&str, &str)] = &[
         ("", "1:1 the policy is empty"),
         ("# nothing\n", "2:1 the policy is empty"),
-        (
-            "a: [",
-            "1:5 not YAML: while parsing a node, did not find expected node content",
-        ),
+        ("a: [", "1:5 not YAML: while parsing a node, did not find expected node content"),
         ("- a", "1:1 a policy must be a mapping, and is a list"),
-        (
-            &format!("{head}spec:\n"),
-            "4:5 `spec` must be a mapping, and is nothing",
-        ),
+        (&format!("{head}spec:\n"), "4:5 `spec` must be a mapping, and is nothing"),
         (
             &format!("{head}spec: {{}}\n---\n{head}"),
             "5:1 a policy file holds one document, and here a second begins",
         ),
-        (
-            &format!("{head}spec: {{}}\nspec: {{}}\n"),
-            "5:1 `spec` is here twice",
-        ),
+        (&format!("{head}spec: {{}}\nspec: {{}}\n"), "5:1 `spec` is here twice"),
         (
             &format!("{head}spec: &x {{}}\n"),
             "4:7 YAML anchors and aliases are not part of the policy language",
         ),
-        (
-            &format!("{head}spec: !x {{}}\n"),
-            "4:7 YAML tags mean nothing in a policy",
-        ),
+        (&format!("{head}spec: !x {{}}\n"), "4:7 YAML tags mean nothing in a policy"),
         (
             &format!("{}spec: {{}}\n", head.replace("v1alpha1", "v2")),
             "1:13 `apiVersion` is `picket.dev/v2`, and this version knows `picket.dev/v1alpha1`",
@@ -424,26 +323,17 @@ fn manifests_that_are_none() {
         ),
     ];
     let found: Vec<_> = cases.iter().map(|(text, _)| wrong_text(text)).collect();
-    let expected: Vec<_> = cases
-        .iter()
-        .map(|(_, expected)| vec![(*expected).to_owned()])
-        .collect();
+    let expected: Vec<_> = cases.iter().map(|(_, expected)| vec![(*expected).to_owned()]).collect();
     assert_eq!(found, expected);
 }
 
 #[test]
 fn ask_is_refused_by_name_on_request() {
     let text = manifest("  files:\n  - ask: [read]\n    paths: ['/a']");
-    let source = Source {
-        name: "t.yaml".into(),
-        text,
-    };
+    let source = Source { name: "t.yaml".into(), text };
     let host = FakeHost::default();
     assert!(compile(&source, &variables(), &host, Options::default()).is_ok());
-    let options = Options {
-        refuse_ask: true,
-        ..Options::default()
-    };
+    let options = Options { refuse_ask: true, ..Options::default() };
     let diagnostics = compile(&source, &variables(), &host, options).unwrap_err();
     let report = &diagnostics.reports()[0];
     assert_eq!((report.line, report.column), (7, 5));
@@ -456,10 +346,7 @@ fn included_rules_count_and_denials_stay() {
     let host = FakeHost::default()
         .file("base/a.yaml", &included)
         .file("base/b.yaml", &manifest("  include: [a.yaml, ../c.yaml]"))
-        .file(
-            "c.yaml",
-            &manifest("  include: [base/a.yaml]\n  exec:\n  - allow: ['/c']"),
-        );
+        .file("c.yaml", &manifest("  include: [base/a.yaml]\n  exec:\n  - allow: ['/c']"));
     let compiled = spec_on(
         "  include: [base/b.yaml]\n  files:\n  - allow: [read]\n    paths: ['/w/**', '/w/secret/x']",
         &host,
@@ -467,17 +354,67 @@ fn included_rules_count_and_denials_stay() {
     assert!(allows(&compiled, "read", "/w/x") && allows(&compiled, "exec", "/c"));
     assert_eq!(path(&compiled, "read", "/w/secret/x"), Verdict::Deny);
     let judged = compiled.judge(Space::Path, b"/w/secret/x", Rights::READ);
-    assert_eq!(
-        compiled.rule(judged.rule(Rights::READ)).unwrap().file,
-        "base/a.yaml"
-    );
+    assert_eq!(compiled.rule(judged.rule(Rights::READ)).unwrap().file, "base/a.yaml");
 
-    let circle = host
-        .file("base/a.yaml", &manifest("  include: [../test.yaml]"))
-        .file("test.yaml", "");
+    let circle =
+        host.file("base/a.yaml", &manifest("  include: [../test.yaml]")).file("test.yaml", "");
     let found = compile_text(&manifest("  include: [base/a.yaml]"), &circle).unwrap_err();
     assert_eq!(
         found.reports()[0].message,
         "the files include each other in a circle: test.yaml → base/a.yaml → test.yaml"
+    );
+}
+
+fn warnings(lines: &str) -> Vec<String> {
+    let compiled = spec(lines);
+    let reports = compiled.warnings.reports();
+    reports.into_iter().map(|r| format!("{}:{} {}", r.line, r.column, r.message)).collect()
+}
+
+#[test]
+fn rules_that_a_deny_covers_whole_are_pointed_out() {
+    let found = warnings(
+        "  files:\n  - allow: [read]\n    paths: ['/w/**', '/h/*/.ssh/config', '/w/x/.env', '/h/a.pem']\n  - allow: [read, write]\n    paths: ['/h/*/.ssh/**']\n  - deny: [read]\n    paths: ['**/.ssh/**', '**/.env', '**/*.pem']\n",
+    );
+    let expected = ["8:22 ", "8:42 ", "8:55 "];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, place) in found.iter().zip(expected) {
+        assert!(found.starts_with(place) && found.contains("never have an effect"), "{found}");
+    }
+}
+
+#[test]
+fn programs_that_cannot_start_are_pointed_out() {
+    let exec = "  exec:\n  - allow: ['/usr/bin/**']\n";
+    let found = warnings(exec);
+    assert_eq!(
+        found,
+        ["7:13 programs may run, and no library that they are linked with can be mapped"]
+    );
+    let read = format!("{exec}  files:\n  - allow: [read]\n    paths: ['/usr/**']");
+    assert!(warnings(&read).is_empty());
+    assert!(warnings("  exec:\n  - allow: ['/usr/**']\n").is_empty());
+}
+
+#[test]
+fn a_rule_is_not_said_twice() {
+    let found = wrong(
+        "  files:\n  - allow: [read]\n    paths: ['/w', '/x', '/w']\n  - allow: [read, list]\n    paths: ['/w']\n  - deny: [read]\n    paths: ['/w']",
+    );
+    assert_eq!(found, ["8:25 `/w` is here twice with the same rights"]);
+}
+
+#[test]
+fn a_policy_over_budget_names_the_rules_that_make_it_grow() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let paths: Vec<String> = names.iter().map(|n| format!("'/w/*{n}{n}x*{n}y*'")).collect();
+    let found = wrong(&format!(
+        "  files:\n  - allow: [read]\n    paths: ['/usr/**', {}]",
+        paths.join(", ")
+    ));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("8:24 the policy's table would have many times 4194304 bytes"),
+        "{found:?}"
     );
 }

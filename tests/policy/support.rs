@@ -35,10 +35,7 @@ impl Host for FakeHost {
     }
 
     fn read_file(&self, path: &Path) -> io::Result<String> {
-        self.files
-            .get(path)
-            .cloned()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -50,21 +47,11 @@ pub fn manifest(spec: &str) -> String {
 }
 
 pub fn variables() -> Variables {
-    [
-        ("home", "/home/u"),
-        ("workspace", "/w"),
-        ("uid", "1000"),
-        ("user", "u"),
-    ]
-    .into_iter()
-    .collect()
+    [("home", "/home/u"), ("workspace", "/w"), ("uid", "1000"), ("user", "u")].into_iter().collect()
 }
 
 pub fn compile_text(text: &str, host: &dyn Host) -> Result<Compiled, Diagnostics> {
-    let source = Source {
-        name: "test.yaml".into(),
-        text: text.into(),
-    };
+    let source = Source { name: "test.yaml".into(), text: text.into() };
     compile(&source, &variables(), host, Options::default())
 }
 
@@ -99,10 +86,7 @@ pub fn wrong_text(text: &str) -> Vec<String> {
 /// The verdict on a path.
 pub fn path(compiled: &Compiled, right: &str, path: impl AsRef<[u8]>) -> Verdict {
     let right = Rights::from_name(right).unwrap();
-    compiled
-        .judge(Space::Path, path.as_ref(), right)
-        .decision
-        .verdict
+    compiled.judge(Space::Path, path.as_ref(), right).decision.verdict
 }
 
 /// Whether the verdict on a path is allow.

@@ -23,12 +23,7 @@ const HINT: &str =
     "an address is `10.0.0.0/8:443`, `[2001:db8::]/32:8000-8999`, `tcp:*:443` or `udp:*`";
 
 fn error(text: &str, message: impl Into<String>, hint: impl Into<String>) -> Error {
-    Error {
-        start: 0,
-        end: text.len(),
-        message: message.into(),
-        hint: Some(hint.into()),
-    }
+    Error { start: 0, end: text.len(), message: message.into(), hint: Some(hint.into()) }
 }
 
 /// Parses `[tcp:|udp:|icmp:](*|ADDRESS[/BITS])[:(*|PORT[-PORT])]`.
@@ -45,19 +40,11 @@ pub(super) fn parse(text: &str) -> Result<Inet, Error> {
         }
         Some(ports) => range(text, ports)?,
     };
-    Ok(Inet {
-        transports,
-        network,
-        ports,
-    })
+    Ok(Inet { transports, network, ports })
 }
 
 fn transports(text: &str) -> (Vec<u8>, &str) {
-    let known = [
-        ("tcp:", TRANSPORT_TCP),
-        ("udp:", TRANSPORT_UDP),
-        ("icmp:", TRANSPORT_ICMP),
-    ];
+    let known = [("tcp:", TRANSPORT_TCP), ("udp:", TRANSPORT_UDP), ("icmp:", TRANSPORT_ICMP)];
     for (prefix, transport) in known {
         if let Some(rest) = text.strip_prefix(prefix) {
             return (vec![transport], rest);
@@ -103,11 +90,7 @@ fn network(text: &str, host: &str) -> Result<([u8; 16], u8), Error> {
             .map(|bits| bits as u8)
             .ok_or_else(|| {
                 let message = format!("`{bits}` is no length of a prefix");
-                error(
-                    text,
-                    message,
-                    format!("a length from 0 to {width} follows the `/`"),
-                )
+                error(text, message, format!("a length from 0 to {width} follows the `/`"))
             })?,
     };
     let length = bits + extra;
@@ -273,26 +256,16 @@ mod tests {
 
     #[test]
     fn ranges_of_ports_hold_their_ports_and_no_others() {
-        for range in [
-            (0, 65535),
-            (443, 443),
-            (8000, 8999),
-            (255, 256),
-            (0, 1),
-            (65535, 65535),
-            (1, 600),
-        ] {
+        for range in
+            [(0, 65535), (443, 443), (8000, 8999), (255, 256), (0, 1), (65535, 65535), (1, 600)]
+        {
             let parts = port_ranges(range);
             for port in 0..=u16::MAX {
                 let [high, low] = port.to_be_bytes();
                 let holds =
                     |elem: &Elem, byte| matches!(elem, Elem::Byte(set) if set.contains(byte));
                 let held = parts.iter().any(|[a, b]| holds(a, high) && holds(b, low));
-                assert_eq!(
-                    held,
-                    range.0 <= port && port <= range.1,
-                    "{port} in {range:?}"
-                );
+                assert_eq!(held, range.0 <= port && port <= range.1, "{port} in {range:?}");
             }
         }
     }

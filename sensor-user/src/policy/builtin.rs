@@ -44,24 +44,18 @@ pub(super) fn add(rules: &mut Rules) {
             rights: builtin.rights.0 as u16,
             rule: rules.infos.len() as u32,
         };
-        rules
-            .entries
-            .extend(builtin.subjects.into_iter().map(|elems| Entry {
-                space: Space::Object,
-                floating: false,
-                elems,
-                accept,
-            }));
+        rules.entries.extend(builtin.subjects.into_iter().map(|elems| Entry {
+            space: Space::Object,
+            floating: false,
+            elems,
+            accept,
+        }));
     }
 }
 
 fn builtins() -> Vec<Builtin> {
-    let socket = |pattern, reason, subjects| Builtin {
-        pattern,
-        rights: Rights::SOCKET,
-        reason,
-        subjects,
-    };
+    let socket =
+        |pattern, reason, subjects| Builtin { pattern, rights: Rights::SOCKET, reason, subjects };
     let inet = [
         family(AF_INET, &[STREAM], &[0, 6]),
         family(AF_INET, &[DGRAM], &[0, 17, 1]),
@@ -72,10 +66,7 @@ fn builtins() -> Vec<Builtin> {
         pattern,
         rights: Rights::READ | Rights::WRITE,
         reason,
-        subjects: vec![vec![
-            Elem::Byte(ByteSet::one(KIND_ANON)),
-            Elem::Byte(ByteSet::one(what)),
-        ]],
+        subjects: vec![vec![Elem::Byte(ByteSet::one(KIND_ANON)), Elem::Byte(ByteSet::one(what))]],
     };
     vec![
         socket(
@@ -93,11 +84,7 @@ fn builtins() -> Vec<Builtin> {
             "the C library asks the kernel for its own addresses through one",
             family(AF_NETLINK, &[RAW, DGRAM], &[0]),
         ),
-        file(
-            "pipes",
-            ANON_PIPE,
-            "a pipe is reached only by those that were handed it",
-        ),
+        file("pipes", ANON_PIPE, "a pipe is reached only by those that were handed it"),
         file(
             "memory files",
             ANON_MEMORY,

@@ -23,11 +23,7 @@ pub struct Span {
 impl Span {
     pub(super) fn new(file: u32, bytes: Range<usize>) -> Span {
         // Sources are limited to far below 4 GiB (`yaml::TEXT_MAX`).
-        Span {
-            file,
-            start: bytes.start as u32,
-            end: bytes.end as u32,
-        }
+        Span { file, start: bytes.start as u32, end: bytes.end as u32 }
     }
 }
 
@@ -68,10 +64,7 @@ impl Diagnostic {
     }
 
     pub(super) fn warning(span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Warning,
-            ..Diagnostic::error(span, message)
-        }
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(span, message) }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
@@ -141,8 +134,7 @@ impl Diagnostics {
 
     /// Puts the list into the order of the text.
     pub(super) fn sort(&mut self) {
-        self.list
-            .sort_by_key(|d| (d.span.file, d.span.start, d.span.end));
+        self.list.sort_by_key(|d| (d.span.file, d.span.start, d.span.end));
     }
 
     /// Every diagnostic, in the order of the text.
@@ -190,12 +182,7 @@ impl Diagnostics {
             end_column,
             message: diagnostic.message.clone(),
             hint: diagnostic.hint.clone(),
-            text: self
-                .text(file)
-                .lines()
-                .nth(line - 1)
-                .unwrap_or_default()
-                .to_owned(),
+            text: self.text(file).lines().nth(line - 1).unwrap_or_default().to_owned(),
         }
     }
 
@@ -203,16 +190,9 @@ impl Diagnostics {
     /// line between two diagnostics. Coloured by ANSI sequences if `colour`.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        let rendered: Vec<String> = self
-            .list
-            .iter()
-            .map(|d| self.render_one(&renderer, d))
-            .collect();
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let rendered: Vec<String> =
+            self.list.iter().map(|d| self.render_one(&renderer, d)).collect();
         rendered.join("\n\n")
     }
 
@@ -225,22 +205,15 @@ impl Diagnostics {
         let mut snippets = vec![self.snippet(diagnostic.span.file).annotation(own)];
         let mut elsewhere = Vec::new();
         for (span, label) in &diagnostic.related {
-            let mark = AnnotationKind::Context
-                .span(self.bytes(*span))
-                .label(label.as_str());
+            let mark = AnnotationKind::Context.span(self.bytes(*span)).label(label.as_str());
             if span.file == diagnostic.span.file {
-                snippets = snippets
-                    .into_iter()
-                    .map(|s| s.annotation(mark.clone()))
-                    .collect();
+                snippets = snippets.into_iter().map(|s| s.annotation(mark.clone())).collect();
             } else {
                 elsewhere.push(self.snippet(span.file).annotation(mark));
             }
         }
         snippets.append(&mut elsewhere);
-        let mut group = level
-            .primary_title(diagnostic.message.as_str())
-            .elements(snippets);
+        let mut group = level.primary_title(diagnostic.message.as_str()).elements(snippets);
         if let Some(hint) = &diagnostic.hint {
             group = group.element(Level::HELP.message(hint.as_str()));
         }

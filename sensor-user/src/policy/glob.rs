@@ -34,12 +34,7 @@ pub(super) struct Error {
 
 impl Error {
     fn new(at: std::ops::Range<usize>, message: impl Into<String>) -> Error {
-        Error {
-            start: at.start,
-            end: at.end,
-            message: message.into(),
-            hint: None,
-        }
+        Error { start: at.start, end: at.end, message: message.into(), hint: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Error {
@@ -108,11 +103,7 @@ pub(super) fn parse(
         }
     }
     errors.dedup();
-    if errors.is_empty() {
-        Ok(globs)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(globs) } else { Err(errors) }
 }
 
 /// Takes the braces out: one sequence per choice of alternatives.
@@ -134,10 +125,8 @@ fn sequence(
         match lexeme.token {
             Token::Comma | Token::Close if inside => return Ok(all),
             Token::Close => {
-                return Err(
-                    Error::new(lexeme.start..lexeme.end, "`}` without a `{` before it")
-                        .hint("write `\\}` for the character itself"),
-                );
+                return Err(Error::new(lexeme.start..lexeme.end, "`}` without a `{` before it")
+                    .hint("write `\\}` for the character itself"));
             }
             Token::Open => {
                 let choices = choices(lexemes, cursor)?;
@@ -154,10 +143,7 @@ fn sequence(
                 continue;
             }
             Token::Comma => {
-                let byte = Lexeme {
-                    token: Token::Byte(b','),
-                    ..lexeme.clone()
-                };
+                let byte = Lexeme { token: Token::Byte(b','), ..lexeme.clone() };
                 all.iter_mut().for_each(|one| one.push(byte.clone()));
             }
             _ => all.iter_mut().for_each(|one| one.push(lexeme.clone())),
@@ -165,10 +151,8 @@ fn sequence(
         *cursor += 1;
     }
     match open.and_then(|at| lexemes.get(at)) {
-        Some(brace) => Err(
-            Error::new(brace.start..brace.end, "`{` without a `}` after it")
-                .hint("write `\\{` for the character itself"),
-        ),
+        Some(brace) => Err(Error::new(brace.start..brace.end, "`{` without a `}` after it")
+            .hint("write `\\{` for the character itself")),
         None => Ok(all),
     }
 }
@@ -210,11 +194,7 @@ fn glob(lexemes: &[Lexeme], names: Names, length: usize) -> Result<Glob, Error> 
     // `a/**/**/b` is `a/**/b`.
     components.dedup_by(|next, first| is_gap(next) && is_gap(first));
     let rooted = names == Names::Paths && components.first().is_some_and(|c| c.is_empty());
-    let body = if rooted {
-        &components[1..]
-    } else {
-        &components[..]
-    };
+    let body = if rooted { &components[1..] } else { &components[..] };
     if rooted && body.len() == 1 && body[0].is_empty() {
         // The root directory has no component.
         let slash = vec![slash()];
@@ -235,12 +215,7 @@ fn glob(lexemes: &[Lexeme], names: Names, length: usize) -> Result<Glob, Error> 
     let rest = elements(&body[literal.len()..], names, floating);
     let mut elems = literal_elems(&literal);
     elems.extend(rest.iter().cloned());
-    Ok(Glob {
-        floating,
-        elems,
-        literal,
-        rest,
-    })
+    Ok(Glob { floating, elems, literal, rest })
 }
 
 fn slash() -> Elem {
@@ -248,13 +223,7 @@ fn slash() -> Elem {
 }
 
 fn is_gap(component: &[Lexeme]) -> bool {
-    matches!(
-        component,
-        [Lexeme {
-            token: Token::StarStar,
-            ..
-        }]
-    )
+    matches!(component, [Lexeme { token: Token::StarStar, .. }])
 }
 
 /// The byte that it stands for, if it is no wildcard.
@@ -299,9 +268,9 @@ fn components(lexemes: &[Lexeme], names: Names, length: usize) -> Result<Vec<&[L
     }
     for (i, component) in all.iter().enumerate().skip(1) {
         let text: Vec<Option<u8>> = component.iter().map(byte).collect();
-        let at = component.first().map_or(whole.clone(), |l| {
-            l.start..component[component.len() - 1].end
-        });
+        let at = component
+            .first()
+            .map_or(whole.clone(), |l| l.start..component[component.len() - 1].end);
         if component.is_empty() && i + 1 == all.len() {
             return Err(Error::new(whole, "a pattern cannot end with `/`: no canonical path does")
                 .hint("leave it out to mean the directory itself, or add `**` to mean it and all below it"));
@@ -314,16 +283,11 @@ fn components(lexemes: &[Lexeme], names: Names, length: usize) -> Result<Vec<&[L
             .hint("write a single `/`"));
         }
         if text == [Some(b'.')] || text == [Some(b'.'), Some(b'.')] {
-            return Err(
-                Error::new(at, "`.` and `..` are never part of a canonical path")
-                    .hint("write the path that is meant"),
-            );
+            return Err(Error::new(at, "`.` and `..` are never part of a canonical path")
+                .hint("write the path that is meant"));
         }
         if text.iter().flatten().count() > sensor_ebpf::limits::NAME_MAX {
-            return Err(Error::new(
-                at,
-                "a name has at most 255 bytes, so this can never match",
-            ));
+            return Err(Error::new(at, "a name has at most 255 bytes, so this can never match"));
         }
     }
     Ok(all)
@@ -332,11 +296,11 @@ fn components(lexemes: &[Lexeme], names: Names, length: usize) -> Result<Vec<&[L
 /// `**` must be a whole component.
 fn double_star(component: &[Lexeme]) -> Result<(), Error> {
     match component.iter().find(|l| l.token == Token::StarStar) {
-        Some(star) if component.len() > 1 => Err(Error::new(
-            star.start..star.end,
-            "`**` must stand alone between slashes",
-        )
-        .hint("write `*` for any part of one name, or `/**/` for any number of directories")),
+        Some(star) if component.len() > 1 => {
+            Err(Error::new(star.start..star.end, "`**` must stand alone between slashes").hint(
+                "write `*` for any part of one name, or `/**/` for any number of directories",
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -23,10 +23,7 @@ pub(super) struct Way {
 /// change. Otherwise an agent could plant a link in its workspace and be given the link's target
 /// when the policy is next compiled.
 pub(super) fn follow(host: &dyn Host, components: &[Vec<u8>], all: bool) -> Way {
-    let mut way = Way {
-        components: Vec::new(),
-        distrusted: None,
-    };
+    let mut way = Way { components: Vec::new(), distrusted: None };
     let mut left: Vec<Vec<u8>> = components.iter().rev().cloned().collect();
     let mut followed = 0;
     while let Some(component) = left.pop() {
@@ -52,10 +49,7 @@ pub(super) fn follow(host: &dyn Host, components: &[Vec<u8>], all: bool) -> Way 
         followed += 1;
         if followed > LINKS_MAX {
             // The kernel refuses such a path, so nothing is reached by it.
-            return Way {
-                components: components.to_vec(),
-                distrusted: None,
-            };
+            return Way { components: components.to_vec(), distrusted: None };
         }
         let target = link.target.into_os_string().into_vec();
         if target.starts_with(b"/") {
@@ -100,10 +94,7 @@ mod tests {
     impl Host for Links {
         fn read_link(&self, path: &Path) -> Option<Link> {
             let (target, trusted) = self.0.get(path.to_str()?)?;
-            Some(Link {
-                target: PathBuf::from(target),
-                trusted: *trusted,
-            })
+            Some(Link { target: PathBuf::from(target), trusted: *trusted })
         }
 
         fn read_file(&self, _: &Path) -> io::Result<String> {
@@ -117,10 +108,7 @@ mod tests {
         all: bool,
     ) -> (String, bool) {
         let links = Links(links.iter().map(|(at, to, ok)| (*at, (*to, *ok))).collect());
-        let from: Vec<Vec<u8>> = from[1..]
-            .split('/')
-            .map(|c| c.as_bytes().to_vec())
-            .collect();
+        let from: Vec<Vec<u8>> = from[1..].split('/').map(|c| c.as_bytes().to_vec()).collect();
         let way = follow(&links, &from, all);
         let to = path(&way.components).to_str().unwrap().to_owned();
         (to, way.distrusted.is_some())
@@ -152,13 +140,7 @@ mod tests {
     #[test]
     fn only_a_deny_follows_what_others_could_change() {
         let links = [("/w/l", "/etc", false)];
-        assert_eq!(
-            leads(&links, "/w/l/shadow", false),
-            ("/w/l/shadow".into(), true)
-        );
-        assert_eq!(
-            leads(&links, "/w/l/shadow", true),
-            ("/etc/shadow".into(), false)
-        );
+        assert_eq!(leads(&links, "/w/l/shadow", false), ("/w/l/shadow".into(), true));
+        assert_eq!(leads(&links, "/w/l/shadow", true), ("/etc/shadow".into(), false));
     }
 }

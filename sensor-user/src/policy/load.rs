@@ -35,20 +35,13 @@ pub(super) fn load(
         variables,
         host,
         diagnostics,
-        mode: manifest
-            .mode
-            .as_ref()
-            .map_or(Mode::Enforce, |mode| mode.value),
+        mode: manifest.mode.as_ref().map_or(Mode::Enforce, |mode| mode.value),
         open: vec![clean(Path::new(&source.name))],
         done: Vec::new(),
         rules: Vec::new(),
     };
     loader.take(&manifest);
-    Some(Policy {
-        mode: Some(loader.mode),
-        rules: loader.rules,
-        name: manifest.name,
-    })
+    Some(Policy { mode: Some(loader.mode), rules: loader.rules, name: manifest.name })
 }
 
 struct Loader<'l> {
@@ -89,10 +82,8 @@ impl Loader<'_> {
                 .chain([&path])
                 .map(|path| path.display().to_string())
                 .collect();
-            let message = format!(
-                "the files include each other in a circle: {}",
-                chain.join(" → ")
-            );
+            let message =
+                format!("the files include each other in a circle: {}", chain.join(" → "));
             self.diagnostics.push(Diagnostic::error(text.span, message));
             return;
         }
@@ -104,21 +95,17 @@ impl Loader<'_> {
             self.diagnostics.push(Diagnostic::error(text.span, message));
             return;
         }
-        let source = match self.host.read_file(&path) {
-            Ok(content) => Source {
-                name: path.display().to_string(),
-                text: content,
-            },
-            Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
-                self.diagnostics.push(
-                    Diagnostic::error(text.span, message).hint(
+        let source =
+            match self.host.read_file(&path) {
+                Ok(content) => Source { name: path.display().to_string(), text: content },
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", path.display());
+                    self.diagnostics.push(Diagnostic::error(text.span, message).hint(
                         "a relative path begins at the directory of the file that includes it",
-                    ),
-                );
-                return;
-            }
-        };
+                    ));
+                    return;
+                }
+            };
         let file = self.diagnostics.source(source);
         self.done.push(path.clone());
         self.open.push(path);

@@ -58,12 +58,8 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// Every kind, weakest first.
-    pub const ALL: [RuleKind; 4] = [
-        RuleKind::Allow,
-        RuleKind::Audit,
-        RuleKind::Ask,
-        RuleKind::Deny,
-    ];
+    pub const ALL: [RuleKind; 4] =
+        [RuleKind::Allow, RuleKind::Audit, RuleKind::Ask, RuleKind::Deny];
 
     /// Its key in a policy.
     #[must_use]

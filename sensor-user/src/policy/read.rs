@@ -17,14 +17,8 @@ pub(super) const MANIFEST_KEYS: &[&str] = &["apiVersion", "kind", "metadata", "s
 pub(super) const METADATA_KEYS: &[&str] = &["name", "namespace", "labels", "annotations"];
 pub(super) const SPEC_KEYS: &[&str] = &["mode", "include", "files", "exec", "network"];
 /// Parts of `spec` that are decided and not built yet: their names are taken.
-const SPEC_LATER: &[&str] = &[
-    "process",
-    "capabilities",
-    "domains",
-    "limits",
-    "taints",
-    "escalation",
-];
+const SPEC_LATER: &[&str] =
+    &["process", "capabilities", "domains", "limits", "taints", "escalation"];
 pub(super) const FILE_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "paths", "reason"];
 pub(super) const EXEC_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "reason"];
 pub(super) const NETWORK_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "to", "on", "reason"];
@@ -78,17 +72,15 @@ impl Reader<'_> {
     }
 
     fn error_hint(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
-        self.diagnostics
-            .push(Diagnostic::error(span, message).hint(hint));
+        self.diagnostics.push(Diagnostic::error(span, message).hint(hint));
     }
 
     fn manifest(&mut self, root: &Node) -> Option<Manifest> {
         let fields = self.fields(root, "a policy", MANIFEST_KEYS)?;
         self.constant(&fields, "apiVersion", API_VERSION);
         self.constant(&fields, "kind", KIND);
-        let name = self
-            .required(&fields, "metadata", "a policy")
-            .and_then(|node| self.metadata(node));
+        let name =
+            self.required(&fields, "metadata", "a policy").and_then(|node| self.metadata(node));
         let mut manifest = Manifest {
             name: name.unwrap_or_default(),
             mode: None,
@@ -108,10 +100,8 @@ impl Reader<'_> {
         if let Some(text) = self.string(node, &format!("`{key}`"))
             && text.value != expected
         {
-            let message = format!(
-                "`{key}` is `{}`, and this version knows `{expected}`",
-                text.value
-            );
+            let message =
+                format!("`{key}` is `{}`, and this version knows `{expected}`", text.value);
             self.error_hint(text.span, message, format!("write `{key}: {expected}`"));
         }
     }
@@ -139,10 +129,7 @@ impl Reader<'_> {
 
     fn strings_map(&mut self, node: &Node, key: &str) {
         let Value::Map(entries) = &node.value else {
-            self.error(
-                node.span,
-                format!("`{key}` must be a mapping, and is {}", node.kind()),
-            );
+            self.error(node.span, format!("`{key}` must be a mapping, and is {}", node.kind()));
             return;
         };
         for (_, value) in entries {
@@ -186,10 +173,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Spanned {
-            value,
-            span: text.span,
-        })
+        Some(Spanned { value, span: text.span })
     }
 
     fn rule(&mut self, node: &Node, section: Section, key: &str) -> Option<Rule> {
@@ -247,13 +231,7 @@ impl Reader<'_> {
                         .hint("make two rules of it"),
                 );
             } else {
-                found = Some((
-                    Spanned {
-                        value: kind,
-                        span: *span,
-                    },
-                    node,
-                ));
+                found = Some((Spanned { value: kind, span: *span }, node));
             }
         }
         if found.is_none() {
@@ -273,10 +251,9 @@ impl Reader<'_> {
         let outward = rule.rights.intersects(Rights::CONNECT | Rights::SEND);
         let inward = rule.rights.contains(Rights::BIND);
         let span = rule.kind.span;
-        for (key, needed, rights) in [
-            ("to", outward, "`connect` and `send`"),
-            ("on", inward, "`bind`"),
-        ] {
+        for (key, needed, rights) in
+            [("to", outward, "`connect` and `send`"), ("on", inward, "`bind`")]
+        {
             match (fields.get(key), needed) {
                 (Some(node), true) => {
                     let list = self.strings(node, &format!("`{key}`"));
@@ -314,11 +291,7 @@ impl Reader<'_> {
         let text = self.string(node, "`reason`")?;
         if text.value.len() > REASON_MAX || text.value.chars().any(char::is_control) {
             let message = format!("a reason is one line of at most {REASON_MAX} bytes");
-            self.error_hint(
-                text.span,
-                message,
-                "it is shown with every violation; keep it short",
-            );
+            self.error_hint(text.span, message, "it is shown with every violation; keep it short");
             return None;
         }
         Some(text.value)
@@ -337,10 +310,7 @@ impl Reader<'_> {
             match right {
                 Some(right) if known.contains(&right) => {
                     if all.contains(right) {
-                        self.error(
-                            text.span,
-                            format!("the right `{}` is here twice", text.value),
-                        );
+                        self.error(text.span, format!("the right `{}` is here twice", text.value));
                     }
                     all |= right;
                 }
@@ -369,11 +339,7 @@ impl Reader<'_> {
     ) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             let message = format!("{what} must be a mapping, and is {}", node.kind());
-            self.error_hint(
-                node.span,
-                message,
-                format!("its keys are {}", known.join(", ")),
-            );
+            self.error_hint(node.span, message, format!("its keys are {}", known.join(", ")));
             return None;
         };
         let mut found = Vec::new();
@@ -388,20 +354,13 @@ impl Reader<'_> {
             }
         }
         let span = entries.first().map_or(node.span, |(key, _)| key.span);
-        Some(Fields {
-            entries: found,
-            span,
-        })
+        Some(Fields { entries: found, span })
     }
 
     fn unknown_key(&mut self, span: Span, key: &str, what: &str, known: &[&str]) {
         if known == SPEC_KEYS && SPEC_LATER.contains(&key) {
             let message = format!("`{key}` is not available yet in this version");
-            self.error_hint(
-                span,
-                message,
-                "remove it: nothing in a policy is silently ignored",
-            );
+            self.error_hint(span, message, "remove it: nothing in a policy is silently ignored");
             return;
         }
         let hint = suggest(key, known.iter().copied())
@@ -436,10 +395,7 @@ impl Reader<'_> {
                 return Vec::new();
             }
             _ => {
-                self.error(
-                    node.span,
-                    format!("{what} must be a list, and is {}", node.kind()),
-                );
+                self.error(node.span, format!("{what} must be a list, and is {}", node.kind()));
                 return Vec::new();
             }
         };
@@ -447,10 +403,7 @@ impl Reader<'_> {
             self.error(node.span, format!("{what} is empty"));
         }
         let item = format!("an entry of {what}");
-        items
-            .iter()
-            .filter_map(|node| self.string(node, &item))
-            .collect()
+        items.iter().filter_map(|node| self.string(node, &item)).collect()
     }
 
     fn string(&mut self, node: &Node, what: &str) -> Option<Text> {
@@ -459,10 +412,7 @@ impl Reader<'_> {
                 Some(self.text(node.span, text))
             }
             _ => {
-                self.error(
-                    node.span,
-                    format!("{what} must be a string, and is {}", node.kind()),
-                );
+                self.error(node.span, format!("{what} must be a string, and is {}", node.kind()));
                 None
             }
         }
@@ -470,12 +420,8 @@ impl Reader<'_> {
 
     fn text(&self, span: Span, value: &str) -> Text {
         let source = self.diagnostics.text(span.file);
-        let raw = source
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default();
-        let inner = raw
-            .strip_prefix(['"', '\''])
-            .and_then(|rest| rest.strip_suffix(['"', '\'']));
+        let raw = source.get(span.start as usize..span.end as usize).unwrap_or_default();
+        let inner = raw.strip_prefix(['"', '\'']).and_then(|rest| rest.strip_suffix(['"', '\'']));
         let verbatim = if raw == value {
             Some(span.start)
         } else if inner == Some(value) {
@@ -483,11 +429,7 @@ impl Reader<'_> {
         } else {
             None
         };
-        Text {
-            value: value.to_owned(),
-            span,
-            verbatim,
-        }
+        Text { value: value.to_owned(), span, verbatim }
     }
 }
 

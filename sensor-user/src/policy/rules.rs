@@ -114,12 +114,7 @@ impl Resolver<'_> {
     }
 
     fn entry(&mut self, space: Space, floating: bool, elems: Vec<Elem>, accept: Accept) {
-        self.rules.entries.push(Entry {
-            space,
-            floating,
-            elems,
-            accept,
-        });
+        self.rules.entries.push(Entry { space, floating, elems, accept });
     }
 
     fn path(&mut self, rule: &Rule, text: &Text, rights: Rights, section: &'static str) {
@@ -195,11 +190,9 @@ impl Resolver<'_> {
     fn abstract_name(&mut self, rule: &Rule, text: &Text, rights: Rights) {
         let skip = "unix:@".len();
         let name = &text.value[skip..];
-        let Some(globs) = self.parsed(
-            text,
-            skip,
-            glob::parse(name, Names::Abstract, self.variables),
-        ) else {
+        let Some(globs) =
+            self.parsed(text, skip, glob::parse(name, Names::Abstract, self.variables))
+        else {
             return;
         };
         let accept = self.number(rule, text, rights, "network");
@@ -211,22 +204,12 @@ impl Resolver<'_> {
     }
 
     fn inet(&mut self, text: &Text) -> Option<address::Inet> {
-        let parsed = self
-            .variables
-            .substitute(&text.value)
-            .and_then(|value| address::parse(&value));
+        let parsed =
+            self.variables.substitute(&text.value).and_then(|value| address::parse(&value));
         match parsed {
             Ok(inet) => Some(inet),
             Err(error) => {
-                self.report(
-                    text,
-                    0,
-                    glob::Error {
-                        start: 0,
-                        end: text.value.len(),
-                        ..error
-                    },
-                );
+                self.report(text, 0, glob::Error { start: 0, end: text.value.len(), ..error });
                 None
             }
         }
@@ -234,11 +217,7 @@ impl Resolver<'_> {
 
     fn globs(&mut self, text: &Text, skip: usize) -> Option<Vec<Glob>> {
         let pattern = &text.value[skip..];
-        self.parsed(
-            text,
-            skip,
-            glob::parse(pattern, Names::Paths, self.variables),
-        )
+        self.parsed(text, skip, glob::parse(pattern, Names::Paths, self.variables))
     }
 
     fn parsed(
@@ -250,9 +229,7 @@ impl Resolver<'_> {
         match result {
             Ok(globs) => Some(globs),
             Err(errors) => {
-                errors
-                    .into_iter()
-                    .for_each(|error| self.report(text, skip, error));
+                errors.into_iter().for_each(|error| self.report(text, skip, error));
                 None
             }
         }

@@ -109,22 +109,16 @@ fn pair(entries: &[Entry], space: Space) -> Result<Pair, OverBudget> {
     let [anchored, floating] = &nfas;
     let class_of = dfa::byte_classes(&[anchored, floating]);
     let minimal = |nfa: &Nfa| {
-        dfa::determinize(nfa, &class_of, STATES_MAX)
-            .map(|dfa| minimize::minimize(&dfa))
-            .map_err(|TooLarge { rules }| OverBudget {
+        dfa::determinize(nfa, &class_of, STATES_MAX).map(|dfa| minimize::minimize(&dfa)).map_err(
+            |TooLarge { rules }| OverBudget {
                 rules: rules.into_iter().map(|(rule, _)| rule).collect(),
                 bytes: None,
-            })
+            },
+        )
     };
     let dfas = [minimal(anchored)?, minimal(floating)?];
     let (columns, width) = columns(&dfas, &class_of);
-    Ok(Pair {
-        space,
-        nfas,
-        dfas,
-        columns,
-        width,
-    })
+    Ok(Pair { space, nfas, dfas, columns, width })
 }
 
 /// Classes that no state of either automaton tells apart share a column.
@@ -155,18 +149,14 @@ impl Writer {
         table[H_MAGIC as usize] = MAGIC;
         table[H_VERSION as usize] = ABI_VERSION;
         table[H_FLAGS as usize] = if audit { FLAG_AUDIT } else { 0 };
-        Writer {
-            table,
-            answers: HashMap::new(),
-        }
+        Writer { table, answers: HashMap::new() }
     }
 
     fn write(&mut self, pairs: [&Pair; 2]) -> (Vec<u32>, usize) {
         for pair in pairs {
             let header = pair.space.header();
             self.set(header + SPACE_CLASSES, self.table.len() as u32);
-            self.table
-                .extend(pair.columns.iter().map(|column| ROW_NEXT + column));
+            self.table.extend(pair.columns.iter().map(|column| ROW_NEXT + column));
         }
         for pair in pairs {
             for dfa in &pair.dfas {
@@ -220,9 +210,7 @@ impl Writer {
             let mut words = vec![0; ROW_NEXT as usize];
             words[ROW_ANSWER as usize] = self.answers[answer];
             words[ROW_KIND as usize] = kinds[state];
-            let targets = class_of_column
-                .iter()
-                .map(|class| dfa.target(state as u32, *class));
+            let targets = class_of_column.iter().map(|class| dfa.target(state as u32, *class));
             words.extend(targets.map(row));
             self.table.extend(words);
         }

@@ -20,9 +20,7 @@ impl Variables {
     #[must_use]
     pub fn is_name(name: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     }
 
     /// `text` with every `${name}` replaced by its value.
@@ -44,10 +42,7 @@ impl Variables {
                 return Err(error("`${` without a `}` after it".to_owned(), hint));
             };
             out.push_str(&rest[..at]);
-            out.push_str(
-                self.resolve(name)
-                    .map_err(|(message, hint)| error(message, hint))?,
-            );
+            out.push_str(self.resolve(name).map_err(|(message, hint)| error(message, hint))?);
             rest = &text[end..];
         }
         out.push_str(rest);
@@ -59,10 +54,7 @@ impl Variables {
         if !Variables::is_name(name) {
             let hint = "a name begins with a letter and goes on with letters, digits, `_` and `-`; \
                         write `\\$` for the character itself";
-            return Err((
-                format!("`{name}` is no name for a variable"),
-                hint.to_owned(),
-            ));
+            return Err((format!("`{name}` is no name for a variable"), hint.to_owned()));
         }
         match self.0.get(name) {
             Some(value) if !value.is_empty() => Ok(value),

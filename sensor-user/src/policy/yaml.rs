@@ -50,10 +50,8 @@ pub(super) fn is_null(text: &str) -> bool {
 pub(super) fn parse(file: u32, diagnostics: &mut Diagnostics) -> Option<Node> {
     let text = diagnostics.text(file).to_owned();
     if text.len() > TEXT_MAX {
-        let message = format!(
-            "a policy file may have {TEXT_MAX} bytes, this one has {}",
-            text.len()
-        );
+        let message =
+            format!("a policy file may have {TEXT_MAX} bytes, this one has {}", text.len());
         diagnostics.push(
             Diagnostic::error(Span::new(file, 0..0), message)
                 .hint("split it and join the parts with `include`"),
@@ -106,15 +104,9 @@ impl<'t> Reader<'t> {
                 let at = self.byte(error.marker().index());
                 let end = self.byte(error.marker().index() + 1);
                 let span = Span::new(self.file, at..end);
-                Err(Box::new(Diagnostic::error(
-                    span,
-                    format!("not YAML: {}", error.info()),
-                )))
+                Err(Box::new(Diagnostic::error(span, format!("not YAML: {}", error.info()))))
             }
-            None => Ok((
-                Event::StreamEnd,
-                Span::new(self.file, self.length..self.length),
-            )),
+            None => Ok((Event::StreamEnd, Span::new(self.file, self.length..self.length))),
         }
     }
 
@@ -162,10 +154,7 @@ impl<'t> Reader<'t> {
             _ => (false, 0),
         };
         if tag {
-            self.found.push(Diagnostic::error(
-                span,
-                "YAML tags mean nothing in a policy",
-            ));
+            self.found.push(Diagnostic::error(span, "YAML tags mean nothing in a policy"));
         }
         if anchor != 0 {
             self.found.push(
@@ -187,14 +176,8 @@ impl<'t> Reader<'t> {
             Event::SequenceStart(..) => self.list(span, depth),
             Event::MappingStart(..) => self.map(span, depth),
             // Its anchor has been reported; there is nothing to say twice.
-            Event::Alias(_) => Ok(Node {
-                span,
-                value: Value::List(Vec::new()),
-            }),
-            _ => Err(Box::new(Diagnostic::error(
-                span,
-                "not YAML: a value is missing",
-            ))),
+            Event::Alias(_) => Ok(Node { span, value: Value::List(Vec::new()) }),
+            _ => Err(Box::new(Diagnostic::error(span, "not YAML: a value is missing"))),
         }
     }
 
@@ -204,10 +187,7 @@ impl<'t> Reader<'t> {
             let (event, at) = self.next()?;
             if event == Event::SequenceEnd {
                 span.end = at.end.max(span.end);
-                return Ok(Node {
-                    span,
-                    value: Value::List(items),
-                });
+                return Ok(Node { span, value: Value::List(items) });
             }
             items.push(self.node(event, at, depth + 1)?);
         }
@@ -219,17 +199,13 @@ impl<'t> Reader<'t> {
             let (event, at) = self.next()?;
             if event == Event::MappingEnd {
                 span.end = at.end.max(span.end);
-                return Ok(Node {
-                    span,
-                    value: Value::Map(entries),
-                });
+                return Ok(Node { span, value: Value::Map(entries) });
             }
             let key = self.node(event, at, depth + 1)?;
             let (event, at) = self.next()?;
             let value = self.node(event, at, depth + 1)?;
             let Value::Scalar { text: name, .. } = &key.value else {
-                self.found
-                    .push(Diagnostic::error(key.span, "a key must be a word"));
+                self.found.push(Diagnostic::error(key.span, "a key must be a word"));
                 continue;
             };
             let same = |entry: &&(Node, Node)| matches!(&entry.0.value, Value::Scalar { text, .. } if text == name);

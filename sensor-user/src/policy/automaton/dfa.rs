@@ -75,16 +75,8 @@ pub(crate) fn determinize(nfa: &Nfa, class_of: &[u8], limit: usize) -> Result<Df
         }
         at += 1;
     }
-    let answers = (0..builder.states.len())
-        .map(|s| builder.answer(s))
-        .collect();
-    Ok(Dfa {
-        class_of: class_of.to_vec(),
-        classes,
-        next,
-        answers,
-        start,
-    })
+    let answers = (0..builder.states.len()).map(|s| builder.answer(s)).collect();
+    Ok(Dfa { class_of: class_of.to_vec(), classes, next, answers, start })
 }
 
 /// Classes of bytes that no pattern of `nfas` tells apart, numbered in the order of the bytes.
@@ -113,21 +105,12 @@ pub(crate) fn byte_classes(nfas: &[&Nfa]) -> Vec<u8> {
 fn edges(nfa: &Nfa, class_of: &[u8], classes: usize) -> Vec<Vec<(Vec<u8>, u32)>> {
     let classes_of = |set: &ByteSet| {
         let mut seen = vec![false; classes];
-        set.iter()
-            .for_each(|byte| seen[usize::from(class_of[usize::from(byte)])] = true);
-        (0..classes)
-            .filter(|class| seen[*class])
-            .map(|class| class as u8)
-            .collect()
+        set.iter().for_each(|byte| seen[usize::from(class_of[usize::from(byte)])] = true);
+        (0..classes).filter(|class| seen[*class]).map(|class| class as u8).collect()
     };
     nfa.nodes
         .iter()
-        .map(|node| {
-            node.edges
-                .iter()
-                .map(|(set, to)| (classes_of(set), *to))
-                .collect()
-        })
+        .map(|node| node.edges.iter().map(|(set, to)| (classes_of(set), *to)).collect())
         .collect()
 }
 
@@ -173,11 +156,7 @@ impl Builder<'_> {
         let settled = self.settle(settled, nodes);
         let live = live(&self.settled[settled as usize]);
         let mut key = vec![settled];
-        key.extend(
-            nodes
-                .iter()
-                .filter(|node| self.potentials[**node as usize] & live != 0),
-        );
+        key.extend(nodes.iter().filter(|node| self.potentials[**node as usize] & live != 0));
         self.intern(key)
     }
 
@@ -189,9 +168,7 @@ impl Builder<'_> {
             node.absorbing.then_some(&node.accepts)
         });
         let mut best = Answer::default();
-        absorbing
-            .flatten()
-            .for_each(|accept| raise(&mut best, accept, |_| true));
+        absorbing.flatten().for_each(|accept| raise(&mut best, accept, |_| true));
         let mut after = before;
         for (old, new) in after.0.iter_mut().zip(best.0) {
             if new.0 > old.0 {
@@ -215,9 +192,7 @@ impl Builder<'_> {
         let mut answer = settled;
         for node in &key[1..] {
             for accept in &self.nfa.nodes[*node as usize].accepts {
-                raise(&mut answer, accept, |right| {
-                    accept.strength + 1 > settled.0[right].0
-                });
+                raise(&mut answer, accept, |right| accept.strength + 1 > settled.0[right].0);
             }
         }
         answer
@@ -244,10 +219,7 @@ impl Builder<'_> {
 
     /// Whether the node is inside a wildcard and not the one before every floating pattern.
     fn is_open(&self, node: u32) -> bool {
-        let loops = self.nfa.nodes[node as usize]
-            .edges
-            .iter()
-            .any(|(_, to)| *to == node);
+        let loops = self.nfa.nodes[node as usize].edges.iter().any(|(_, to)| *to == node);
         loops && !self.closures[0].contains(&node)
     }
 }
@@ -284,13 +256,7 @@ mod tests {
         let mut settled = Answer::default();
         settled.0[2] = (3, 7);
         let live = live(&settled);
-        let said = |strength, rights| {
-            live & lanes(&[Accept {
-                strength,
-                rights,
-                rule: 1,
-            }]) != 0
-        };
+        let said = |strength, rights| live & lanes(&[Accept { strength, rights, rule: 1 }]) != 0;
         assert!(!said(0, 4) && !said(2, 4));
         assert!(said(3, 4) && said(0, 6));
     }

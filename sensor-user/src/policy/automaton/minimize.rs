@@ -39,9 +39,7 @@ impl Partition {
         };
         for at in 0..n {
             let element = partition.elements[at] as usize;
-            let previous = at
-                .checked_sub(1)
-                .map(|at| labels[partition.elements[at] as usize]);
+            let previous = at.checked_sub(1).map(|at| labels[partition.elements[at] as usize]);
             if previous != Some(labels[element]) {
                 partition.first.push(at as u32);
                 partition.past.push(at as u32);
@@ -116,13 +114,7 @@ pub(crate) fn classes<L: Eq + Hash>(dfa: &Dfa, label: impl Fn(u32) -> L) -> Vec<
         .collect();
     let transitions: Vec<(u32, u32, u32)> = (0..dfa.next.len())
         .filter(|at| dfa.next[*at] != 0)
-        .map(|at| {
-            (
-                (at / dfa.classes) as u32,
-                (at % dfa.classes) as u32,
-                dfa.next[at],
-            )
-        })
+        .map(|at| ((at / dfa.classes) as u32, (at % dfa.classes) as u32, dfa.next[at]))
         .collect();
     let mut blocks = Partition::new(&labels);
     let on: Vec<u32> = transitions.iter().map(|(_, class, _)| *class).collect();
@@ -162,9 +154,7 @@ impl Incoming {
 
 fn incoming(states: usize, transitions: &[(u32, u32, u32)]) -> Incoming {
     let mut begin = vec![0; states + 1];
-    transitions
-        .iter()
-        .for_each(|(_, _, to)| begin[*to as usize + 1] += 1);
+    transitions.iter().for_each(|(_, _, to)| begin[*to as usize + 1] += 1);
     for at in 0..states {
         begin[at + 1] += begin[at];
     }
@@ -208,10 +198,7 @@ pub(crate) fn minimize(dfa: &Dfa) -> Dfa {
         class_of: dfa.class_of.clone(),
         classes: dfa.classes,
         next,
-        answers: representative
-            .iter()
-            .map(|s| dfa.answers[*s as usize])
-            .collect(),
+        answers: representative.iter().map(|s| dfa.answers[*s as usize]).collect(),
         start: class[dfa.start as usize],
     }
 }

@@ -31,10 +31,7 @@ pub(crate) struct Nfa {
 
 impl Nfa {
     pub(crate) fn new() -> Nfa {
-        Nfa {
-            nodes: vec![Node::default()],
-            children: HashMap::new(),
-        }
+        Nfa { nodes: vec![Node::default()], children: HashMap::new() }
     }
 
     /// Adds a pattern.
@@ -103,11 +100,7 @@ impl Nfa {
             let ranges = sequence.as_slice();
             let mut from = parent;
             for (i, range) in ranges.iter().enumerate() {
-                let to = if i + 1 == ranges.len() {
-                    child
-                } else {
-                    self.node(owner)
-                };
+                let to = if i + 1 == ranges.len() { child } else { self.node(owner) };
                 self.edge(from, ByteSet::range(range.start, range.end), to);
                 from = to;
             }
@@ -115,10 +108,7 @@ impl Nfa {
     }
 
     fn node(&mut self, owner: u32) -> u32 {
-        self.nodes.push(Node {
-            owner,
-            ..Node::default()
-        });
+        self.nodes.push(Node { owner, ..Node::default() });
         self.nodes.len() as u32 - 1
     }
 
@@ -176,7 +166,5 @@ impl Nfa {
 
 /// The rights of `accepts`, one 16-bit lane per strength.
 pub(crate) fn lanes(accepts: &[Accept]) -> u64 {
-    accepts
-        .iter()
-        .fold(0, |all, a| all | u64::from(a.rights) << (16 * a.strength))
+    accepts.iter().fold(0, |all, a| all | u64::from(a.rights) << (16 * a.strength))
 }

@@ -37,10 +37,8 @@ pub(super) fn parse(text: &str, start: usize) -> Result<(CharSet, usize), Error>
                 .hint("write `\\[` for the character itself"));
         }
         if rest(at).starts_with("[:") {
-            return Err(
-                error(at, at + 2, "named classes are not part of the language")
-                    .hint("write the range itself, as in `[a-z0-9]`, or `\\[` for the character"),
-            );
+            return Err(error(at, at + 2, "named classes are not part of the language")
+                .hint("write the range itself, as in `[a-z0-9]`, or `\\[` for the character"));
         }
         let begin = at;
         let (low, length) = bound(rest(at), start + at)?;
@@ -53,19 +51,13 @@ pub(super) fn parse(text: &str, start: usize) -> Result<(CharSet, usize), Error>
             high = bound;
             at += 1 + length;
         }
-        listed
-            .add(low, high)
-            .map_err(|message| error(begin, at, message))?;
+        listed.add(low, high).map_err(|message| error(begin, at, message))?;
     }
     if at == first {
         return Err(error(0, at + 1, "an empty class matches nothing")
             .hint("write `[\\]…]` for a class with `]` in it"));
     }
-    let set = if negated {
-        complement(&listed)
-    } else {
-        collect(&listed)
-    };
+    let set = if negated { complement(&listed) } else { collect(&listed) };
     if set.bytes.is_empty() && set.beyond.is_empty() {
         return Err(error(0, at + 1, "the class matches nothing"));
     }
@@ -132,10 +124,7 @@ fn collect(listed: &Listed) -> CharSet {
             _ => merged.push((low, high)),
         }
     }
-    CharSet {
-        beyond: merged.into_iter().flat_map(scalars).collect(),
-        bytes,
-    }
+    CharSet { beyond: merged.into_iter().flat_map(scalars).collect(), bytes }
 }
 
 /// Everything else: characters that are not listed, and bytes beyond ASCII that are not listed.

@@ -5,11 +5,7 @@ use super::{Error, Lexeme, Token, Variables};
 
 /// Splits `text` into its pieces; all that is wrong at once.
 pub(super) fn lex(text: &str, variables: &Variables) -> Result<Vec<Lexeme>, Vec<Error>> {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        out: Vec::new(),
-    };
+    let mut lexer = Lexer { text, at: 0, out: Vec::new() };
     let mut errors = Vec::new();
     while lexer.at < text.len() {
         let start = lexer.at;
@@ -22,11 +18,7 @@ pub(super) fn lex(text: &str, variables: &Variables) -> Result<Vec<Lexeme>, Vec<
             errors.push(error);
         }
     }
-    if errors.is_empty() {
-        Ok(lexer.out)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(lexer.out) } else { Err(errors) }
 }
 
 struct Lexer<'t> {
@@ -41,11 +33,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn push(&mut self, token: Token, start: usize) {
-        self.out.push(Lexeme {
-            token,
-            start,
-            end: self.at,
-        });
+        self.out.push(Lexeme { token, start, end: self.at });
     }
 
     fn char(&mut self, c: char, start: usize) {
@@ -112,10 +100,8 @@ impl<'t> Lexer<'t> {
     fn variable(&mut self, variables: &Variables) -> Result<(), Error> {
         let start = self.at;
         let Some(length) = self.rest().find('}') else {
-            return Err(
-                Error::new(start..self.text.len(), "`${` without a `}` after it")
-                    .hint("write `\\$` for the character itself"),
-            );
+            return Err(Error::new(start..self.text.len(), "`${` without a `}` after it")
+                .hint("write `\\$` for the character itself"));
         };
         let end = start + length + 1;
         let name = self.text.get(start + 2..end - 1).unwrap_or_default();
@@ -133,11 +119,7 @@ impl<'t> Lexer<'t> {
             return Err(Error::new(start..end, message));
         }
         for byte in value.bytes() {
-            let token = if byte == b'/' {
-                Token::Slash
-            } else {
-                Token::Byte(byte)
-            };
+            let token = if byte == b'/' { Token::Slash } else { Token::Byte(byte) };
             self.push(token, start);
         }
         Ok(())
@@ -159,9 +141,7 @@ pub(super) fn unescape(text: &str, start: usize) -> Result<(Literal, usize), Err
             Err(error(1, "the pattern ends inside an escape").hint("write `\\\\` for a backslash"))
         }
         Some('x') => {
-            let digits = text
-                .get(2..4)
-                .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+            let digits = text.get(2..4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
             match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
                 Some(0 | b'/') => Err(error(4, "no name has a `/` or NUL in it")),
                 Some(byte) => Ok((Literal::Byte(byte), 4)),
