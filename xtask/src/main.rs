@@ -7,12 +7,7 @@ use xtask::{setup, vm};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    version,
-    propagate_version = true
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

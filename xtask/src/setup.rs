@@ -24,14 +24,8 @@ use kernels::Kernel;
 
 /// What running a guest takes.
 const MACHINE_TOOLS: [Tool; 2] = [
-    Tool {
-        program: "qemu-system-x86_64",
-        package: "qemu-system-x86",
-    },
-    Tool {
-        program: "mke2fs",
-        package: "e2fsprogs",
-    },
+    Tool { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Tool { program: "mke2fs", package: "e2fsprogs" },
 ];
 
 /// Find or install what compiling the kernel programs and booting test machines takes
@@ -60,11 +54,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         kernels::ensure(&cache, &cache.lock()?, &Kernel::ALL, true)?;
     }
     if let (Some(compiler), Some(linker)) = (compiler::find(), linker::find(&cache)) {
-        println!(
-            "compiler    {} ({})",
-            compiler.rustc.display(),
-            compiler.version
-        );
+        println!("compiler    {} ({})", compiler.rustc.display(), compiler.version);
         println!("bpf-linker  {}", linker.display());
     }
     for kernel in Kernel::ALL {
@@ -105,18 +95,9 @@ pub fn ensure(needs: &[Need]) -> Result<Cache> {
     // All kernels at once: each look into the archive fetches its lists anew.
     let kernels: Vec<_> = needs
         .iter()
-        .filter_map(|need| {
-            if let Need::Kernel(kernel) = need {
-                Some(*kernel)
-            } else {
-                None
-            }
-        })
+        .filter_map(|need| if let Need::Kernel(kernel) = need { Some(*kernel) } else { None })
         .collect();
-    if kernels
-        .iter()
-        .any(|kernel| kernels::find(&cache, *kernel).is_none())
-    {
+    if kernels.iter().any(|kernel| kernels::find(&cache, *kernel).is_none()) {
         kernels::ensure(&cache, &cache.lock()?, &kernels, false)?;
     }
     Ok(cache)

@@ -83,9 +83,7 @@ fn parse_kernels(text: &str) -> Result<Kernels, String> {
         return Ok(Kernels(Kernel::ALL.to_vec()));
     }
     let known = Kernel::ALL.into_iter().find(|kernel| kernel.name() == text);
-    known
-        .map(|kernel| Kernels(vec![kernel]))
-        .ok_or_else(|| "it is 6.1, 6.12, 7 or all".to_owned())
+    known.map(|kernel| Kernels(vec![kernel])).ok_or_else(|| "it is 6.1, 6.12, 7 or all".to_owned())
 }
 
 /// Runs the verb.
@@ -99,11 +97,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         if kernels.len() > 1 {
             eprintln!("== kernel {} ==", kernel.name());
         }
-        let stdin = if kernels.len() > 1 {
-            Input::Empty
-        } else {
-            Input::Inherit
-        };
+        let stdin = if kernels.len() > 1 { Input::Empty } else { Input::Inherit };
         let code = match run(args, *kernel, stdin) {
             Ok(outcome) => {
                 if args.times {
@@ -130,14 +124,7 @@ fn run(args: &Args, kernel: Kernel, stdin: Input) -> Result<Outcome, Failure> {
     let machine = build(args, kernel)?;
     // Unlocked and unbuffered: what the command writes must be seen when it writes it.
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
-    machine.run(
-        &args.command,
-        Streams {
-            stdin,
-            stdout: &mut stdout,
-            stderr: &mut stderr,
-        },
-    )
+    machine.run(&args.command, Streams { stdin, stdout: &mut stdout, stderr: &mut stderr })
 }
 
 fn build(args: &Args, kernel: Kernel) -> Result<Machine> {

@@ -38,10 +38,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 pub fn program(name: &str) -> Result<PathBuf> {
     match find_program(name) {
         Some(path) => Ok(path),
-        None => bail!(
-            "{name} is neither in PATH nor in {}",
-            SYSTEM_DIRS.join(", ")
-        ),
+        None => bail!("{name} is neither in PATH nor in {}", SYSTEM_DIRS.join(", ")),
     }
 }
 
@@ -62,11 +59,7 @@ pub fn not_installed(packages: &[&'static str]) -> Vec<&'static str> {
         output(Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}\n", package]))
             .is_ok_and(|answer| answer.lines().any(|line| line == "installed"))
     };
-    packages
-        .iter()
-        .copied()
-        .filter(|package| !installed(package))
-        .collect()
+    packages.iter().copied().filter(|package| !installed(package)).collect()
 }
 
 /// Whether packages can be installed by this process.
@@ -83,9 +76,7 @@ pub fn candidate(package: &str) -> Option<String> {
 }
 
 fn parse_candidate(policy: &str) -> Option<String> {
-    let version = policy
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
     (version != "(none)").then(|| version.to_owned())
 }
 
@@ -108,27 +99,21 @@ pub fn install(cache: &Cache, purpose: &str, packages: &[&str]) -> Result<()> {
         return Ok(());
     }
     if !usable() {
-        bail!(
-            "{}",
-            remedy(purpose, packages, find_program("apt-get").is_some())
-        );
+        bail!("{}", remedy(purpose, packages, find_program("apt-get").is_some()));
     }
     update(cache)?;
-    step(
-        &format!("installing {} (for {purpose})", packages.join(" ")),
-        || {
-            let log = Log::begin(cache.log("apt-install"))?;
-            let mut apt = Command::new("apt-get");
-            // A question would hang a set-up that nobody watches.
-            apt.env("DEBIAN_FRONTEND", "noninteractive").args([
-                "install",
-                "--yes",
-                "--no-install-recommends",
-                "--",
-            ]);
-            log.run(apt.args(packages))
-        },
-    )
+    step(&format!("installing {} (for {purpose})", packages.join(" ")), || {
+        let log = Log::begin(cache.log("apt-install"))?;
+        let mut apt = Command::new("apt-get");
+        // A question would hang a set-up that nobody watches.
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args([
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            "--",
+        ]);
+        log.run(apt.args(packages))
+    })
 }
 
 fn remedy(purpose: &str, packages: &[&str], has_apt: bool) -> String {
@@ -152,24 +137,15 @@ mod tests {
     #[test]
     fn a_candidate_is_a_version_or_nothing() {
         let policy = "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n  Version table:\n";
-        assert_eq!(
-            parse_candidate(policy).as_deref(),
-            Some("1.96.0+dfsg1-1~deb12u2")
-        );
-        assert_eq!(
-            parse_candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"),
-            None
-        );
+        assert_eq!(parse_candidate(policy).as_deref(), Some("1.96.0+dfsg1-1~deb12u2"));
+        assert_eq!(parse_candidate("x:\n  Installed: (none)\n  Candidate: (none)\n"), None);
         assert_eq!(parse_candidate(""), None);
     }
 
     #[test]
     fn the_remedy_is_a_command() {
         let text = remedy("the VM", &["qemu-system-x86", "mmdebstrap"], true);
-        assert!(
-            text.ends_with("run: sudo apt-get install qemu-system-x86 mmdebstrap"),
-            "{text}"
-        );
+        assert!(text.ends_with("run: sudo apt-get install qemu-system-x86 mmdebstrap"), "{text}");
     }
 
     #[test]
@@ -177,14 +153,8 @@ mod tests {
         assert!(find_program("sh").is_some());
         assert!(find_program("no-such-program-anywhere").is_none());
         let tools = [
-            Tool {
-                program: "sh",
-                package: "dash",
-            },
-            Tool {
-                program: "no-such-program",
-                package: "nothing",
-            },
+            Tool { program: "sh", package: "dash" },
+            Tool { program: "no-such-program", package: "nothing" },
         ];
         assert_eq!(missing(&tools), ["nothing"]);
     }

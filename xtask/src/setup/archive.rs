@@ -50,12 +50,7 @@ impl Archive {
         let mirror = sources::mirror(Path::new("/etc/apt"))?;
         let log = Log::begin(cache.log("archive"))?;
         let keyring = keyring(cache, &log, dir)?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            keyring,
-            mirror,
-            log,
-        })
+        Ok(Self { dir: dir.to_owned(), keyring, mirror, log })
     }
 
     /// The log that everything done to the archive is written to.
@@ -75,10 +70,7 @@ impl Archive {
     }
 
     fn line(&self, uri: &str, suite: &str) -> String {
-        format!(
-            "deb [signed-by={}] {uri} {suite} main\n",
-            self.keyring.display()
-        )
+        format!("deb [signed-by={}] {uri} {suite} main\n", self.keyring.display())
     }
 
     /// Fetches the package lists of the base release and the newer ones.
@@ -89,10 +81,7 @@ impl Archive {
         for dir in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(self.dir.join(dir))?;
         }
-        let newer: String = NEWER
-            .iter()
-            .map(|suite| self.line(&self.mirror.main, suite))
-            .collect();
+        let newer: String = NEWER.iter().map(|suite| self.line(&self.mirror.main, suite)).collect();
         fs::write(self.dir.join("sources.list"), self.base_sources() + &newer)?;
         step("fetching Debian's lists of kernels", || {
             self.log.run(self.apt("apt-get").arg("update"))
@@ -113,13 +102,8 @@ impl Archive {
     /// # Errors
     /// apt's own.
     pub fn depends(&self, package: &str) -> Result<Vec<String>> {
-        let said = output(
-            self.apt("apt-cache")
-                .args(["depends", "--important", package]),
-        )?;
-        let named = said
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("Depends: "));
+        let said = output(self.apt("apt-cache").args(["depends", "--important", package]))?;
+        let named = said.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
         Ok(named.map(str::to_owned).collect())
     }
 
@@ -131,15 +115,9 @@ impl Archive {
         let debs = self.dir.join("debs");
         fs::create_dir_all(&debs)?;
         let mut download = self.apt("apt-get");
-        self.log
-            .run(download.current_dir(&debs).arg("download").args(packages))?;
+        self.log.run(download.current_dir(&debs).arg("download").args(packages))?;
         for deb in debs_in(&debs)? {
-            self.log.run(
-                Command::new("dpkg-deb")
-                    .arg("--extract")
-                    .arg(&deb)
-                    .arg(into),
-            )?;
+            self.log.run(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(into))?;
         }
         fs::remove_dir_all(&debs).context("cannot remove downloaded packages")
     }
@@ -174,9 +152,7 @@ fn keyring(cache: &Cache, log: &Log, dir: &Path) -> Result<PathBuf> {
     let (debs, tree) = (dir.join("keyring-deb"), dir.join("keyring"));
     fs::create_dir(&debs)?;
     let mut download = Command::new("apt-get");
-    download
-        .current_dir(&debs)
-        .args(["download", "debian-archive-keyring"]);
+    download.current_dir(&debs).args(["download", "debian-archive-keyring"]);
     if log.run(&mut download).is_err() {
         // The usual reason is that the machine has no package lists yet.
         if !apt::usable() {
@@ -186,12 +162,7 @@ fn keyring(cache: &Cache, log: &Log, dir: &Path) -> Result<PathBuf> {
         log.run(&mut download)?;
     }
     for deb in debs_in(&debs)? {
-        log.run(
-            Command::new("dpkg-deb")
-                .arg("--extract")
-                .arg(&deb)
-                .arg(&tree),
-        )?;
+        log.run(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(&tree))?;
     }
     let keyrings = tree.join("usr/share/keyrings");
     // Newer packages have the file in apt's current format under another extension.
@@ -203,11 +174,6 @@ fn keyring(cache: &Cache, log: &Log, dir: &Path) -> Result<PathBuf> {
 }
 
 fn debs_in(dir: &Path) -> Result<Vec<PathBuf>> {
-    let paths = fs::read_dir(dir)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(paths
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|end| end == "deb"))
-        .collect())
+    let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "deb")).collect())
 }

@@ -77,28 +77,17 @@ impl Cache {
     /// When the lock file cannot be opened or locked, or leftovers cannot be removed.
     pub fn lock(&self) -> Result<Lock> {
         let path = self.root.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
-            eprintln!(
-                "setup: waiting for another set-up that works in {}",
-                self.root.display()
-            );
-            file.lock()
-                .with_context(|| format!("cannot lock {}", path.display()))?;
+            eprintln!("setup: waiting for another set-up that works in {}", self.root.display());
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         }
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 fs::remove_dir_all(entry.path()).with_context(|| {
-                    format!(
-                        "cannot remove {}, left by a killed set-up",
-                        entry.path().display()
-                    )
+                    format!("cannot remove {}, left by a killed set-up", entry.path().display())
                 })?;
             }
         }
@@ -135,6 +124,26 @@ impl Cache {
         fs::rename(&unfinished, &target)
             .with_context(|| format!("cannot rename to {}", target.display()))?;
         Ok(target)
+    }
+
+    /// Removes the artefacts whose names begin with `prefix`, but those in `keep`: a new recipe or
+    /// version has taken their place. A machine that still runs from one keeps its open files.
+    ///
+    /// # Errors
+    /// Those of reading and removing directories.
+    pub fn prune(&self, _lock: &Lock, prefix: &str, keep: &[&str]) -> Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let old = name.starts_with(prefix) && !keep.contains(&&*name);
+            if old && entry.file_type()?.is_dir() {
+                eprintln!("setup: removing {name} from the cache, which has been replaced");
+                refuse_mounts(&entry.path())?;
+                fs::remove_dir_all(entry.path())
+                    .with_context(|| format!("cannot remove {name}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// An empty directory for work in between; it goes when the value does.
@@ -182,6 +191,24 @@ fn locate(var: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
     }
 }
 
+/// A killed set-up may have left file systems mounted in what it was making; removing files there
+/// would remove the machine's own.
+fn refuse_mounts(dir: &Path) -> Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("cannot read mountinfo")?;
+    match mounted_below(&mounts, dir) {
+        None => Ok(()),
+        Some(at) => bail!(
+            "{at} is mounted inside what a killed set-up left; run: sudo umount --recursive {at}"
+        ),
+    }
+}
+
+/// The first mount point at or below `dir`; the fifth field of each line (proc_pid_mountinfo(5)).
+fn mounted_below<'m>(mountinfo: &'m str, dir: &Path) -> Option<&'m str> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    points.into_iter().find(|point| Path::new(point).starts_with(dir))
+}
+
 /// The first twelve hex digits of the SHA-256 of a recipe: a new recipe is a new cache entry.
 #[must_use]
 pub fn recipe_key(parts: &[&str]) -> String {
@@ -190,11 +217,7 @@ pub fn recipe_key(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.finalize()
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -210,19 +233,11 @@ mod tests {
     fn the_nearest_variable_wins_and_relative_ones_do_not_count() {
         let with = |pairs: &'static [(&str, &str)]| {
             locate(|name| {
-                pairs
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| PathBuf::from(value))
+                pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| PathBuf::from(value))
             })
         };
         assert_eq!(
-            with(&[
-                ("PICKET_CACHE", "/a"),
-                ("XDG_CACHE_HOME", "/b"),
-                ("HOME", "/c")
-            ])
-            .unwrap(),
+            with(&[("PICKET_CACHE", "/a"), ("XDG_CACHE_HOME", "/b"), ("HOME", "/c")]).unwrap(),
             Path::new("/a")
         );
         assert_eq!(
@@ -255,6 +270,22 @@ mod tests {
     }
 
     #[test]
+    fn pruning_keeps_what_is_in_use_and_what_is_not_asked_for() {
+        let cache = scratch("prune");
+        for dir in ["kernel-1", "kernel-2", "userland-1"] {
+            fs::create_dir(cache.path(dir)).unwrap();
+        }
+        fs::write(cache.path("kernel-6.1.chosen"), "kernel-2").unwrap();
+        let lock = cache.lock().unwrap();
+        cache.prune(&lock, "kernel-", &["kernel-2"]).unwrap();
+        assert!(!cache.path("kernel-1").exists());
+        for kept in ["kernel-2", "userland-1", "kernel-6.1.chosen"] {
+            assert!(cache.path(kept).exists(), "{kept}");
+        }
+        fs::remove_dir_all(cache.root).unwrap();
+    }
+
+    #[test]
     fn taking_the_lock_sweeps_what_a_killed_set_up_left() {
         let cache = scratch("sweep");
         fs::create_dir(cache.path(".unfinished-rootfs")).unwrap();
@@ -263,6 +294,15 @@ mod tests {
         assert!(!cache.path(".unfinished-rootfs").exists());
         assert!(cache.path("rootfs").exists());
         fs::remove_dir_all(cache.root).unwrap();
+    }
+
+    #[test]
+    fn mounts_below_a_directory_are_seen() {
+        let mountinfo = "21 1 254:0 / / rw - ext4 /dev/vda rw\n\
+            40 21 0:5 / /c/.unfinished-x/tree/proc rw - proc proc rw\n";
+        let below = |dir| mounted_below(mountinfo, Path::new(dir));
+        assert_eq!(below("/c/.unfinished-x"), Some("/c/.unfinished-x/tree/proc"));
+        assert_eq!(below("/c/.unfinished"), None);
     }
 
     #[test]

@@ -81,22 +81,19 @@ pub fn ensure(cache: &Cache) -> Result<Compiler> {
         }
     }
     if let Some(rustup_program) = apt::find_program("rustup") {
-        step(
-            &format!("installing {PINNED_NIGHTLY} with rust-src by rustup"),
-            || {
-                let mut install = Command::new(&rustup_program);
-                install.args([
-                    "toolchain",
-                    "install",
-                    PINNED_NIGHTLY,
-                    "--profile",
-                    "minimal",
-                    "--component",
-                    "rust-src",
-                ]);
-                Log::begin(cache.log("rustup"))?.run(&mut install)
-            },
-        )?;
+        step(&format!("installing {PINNED_NIGHTLY} with rust-src by rustup"), || {
+            let mut install = Command::new(&rustup_program);
+            install.args([
+                "toolchain",
+                "install",
+                PINNED_NIGHTLY,
+                "--profile",
+                "minimal",
+                "--component",
+                "rust-src",
+            ]);
+            Log::begin(cache.log("rustup"))?.run(&mut install)
+        })?;
         if let Some(found) = rustup(PINNED_NIGHTLY) {
             return Ok(found);
         }
@@ -140,13 +137,7 @@ fn toolchain_dir(list: &str, toolchain: &str) -> Option<PathBuf> {
 
 /// Whether this compiler serves, and why not.
 fn judge(rustc: &Path, cargo: Option<PathBuf>) -> Result<Compiler> {
-    let ask = |args: &[&str]| {
-        output(
-            Command::new(rustc)
-                .env_remove("RUSTUP_TOOLCHAIN")
-                .args(args),
-        )
-    };
+    let ask = |args: &[&str]| output(Command::new(rustc).env_remove("RUSTUP_TOOLCHAIN").args(args));
     let said = ask(&["-vV"])?;
     let Some(version) = parse_version(&said) else {
         bail!("{} does not say its version", rustc.display())
@@ -155,35 +146,19 @@ fn judge(rustc: &Path, cargo: Option<PathBuf>) -> Result<Compiler> {
         bail!("{} is too old: {}", rustc.display(), version.text);
     }
     if version.llvm > linker::LLVM {
-        bail!(
-            "{} has LLVM {}, bpf-linker has {}",
-            rustc.display(),
-            version.llvm,
-            linker::LLVM
-        );
+        bail!("{} has LLVM {}, bpf-linker has {}", rustc.display(), version.llvm, linker::LLVM);
     }
     let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?.trim_end());
     let core = sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml");
     if !core.is_file() {
-        bail!(
-            "{} has no sources of core: {} is missing",
-            rustc.display(),
-            core.display()
-        );
+        bail!("{} has no sources of core: {} is missing", rustc.display(), core.display());
     }
-    Ok(Compiler {
-        rustc: rustc.to_owned(),
-        cargo,
-        version: version.text,
-    })
+    Ok(Compiler { rustc: rustc.to_owned(), cargo, version: version.text })
 }
 
 fn parse_version(verbose: &str) -> Option<Version> {
-    let field = |name: &str| {
-        verbose
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    };
+    let field =
+        |name: &str| verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     Some(Version {
         release: release(field("release")?)?,
         llvm: field("LLVM version")?.split('.').next()?.parse().ok()?,
@@ -215,10 +190,7 @@ mod tests {
         let list = "stable-x86_64-unknown-linux-gnu (active, default) /r/toolchains/stable\n\
             nightly-2026-05-20-x86_64-unknown-linux-gnu /r/toolchains/dated one\n\
             nightly-x86_64-unknown-linux-gnu /r/toolchains/nightly\n";
-        assert_eq!(
-            toolchain_dir(list, "nightly").unwrap(),
-            Path::new("/r/toolchains/nightly")
-        );
+        assert_eq!(toolchain_dir(list, "nightly").unwrap(), Path::new("/r/toolchains/nightly"));
         assert_eq!(
             toolchain_dir(list, "nightly-2026-05-20").unwrap(),
             Path::new("/r/toolchains/dated one")

@@ -45,15 +45,8 @@ pub fn mke2fs(tree: &Path, image: &Path, spare_mib: u64) -> Result<Command> {
     mke2fs.args(["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0"]);
     // The guest's writes are thrown away, so a journal only costs; and nothing may be left for a
     // kernel thread to initialise while somebody measures.
-    mke2fs.args([
-        "-O",
-        "^has_journal",
-        "-E",
-        "assume_storage_prezeroed=1,lazy_itable_init=0",
-    ]);
-    mke2fs
-        .arg("-N")
-        .arg((size.inodes * 2 + spare_mib * 64 + 1024).to_string());
+    mke2fs.args(["-O", "^has_journal", "-E", "assume_storage_prezeroed=1,lazy_itable_init=0"]);
+    mke2fs.arg("-N").arg((size.inodes * 2 + spare_mib * 64 + 1024).to_string());
     mke2fs.arg("-d").arg(tree).arg(image);
     Ok(mke2fs)
 }
@@ -69,9 +62,7 @@ pub fn measure(tree: &Path) -> Result<Size> {
         let entries = fs::read_dir(&directory).with_context(|| directory.display().to_string())?;
         for entry in entries {
             let entry = entry?;
-            let metadata = entry
-                .metadata()
-                .with_context(|| entry.path().display().to_string())?;
+            let metadata = entry.metadata().with_context(|| entry.path().display().to_string())?;
             size.inodes += 1;
             size.bytes += metadata.size().next_multiple_of(4096);
             if metadata.is_dir() {
@@ -93,17 +84,8 @@ mod tests {
         fs::write(dir.join("one"), [0; 1]).unwrap();
         fs::write(dir.join("two"), [0; 4097]).unwrap();
         let size = measure(&dir).unwrap();
-        let directory = fs::metadata(dir.join("empty"))
-            .unwrap()
-            .size()
-            .next_multiple_of(4096);
-        assert_eq!(
-            size,
-            Size {
-                bytes: 4096 + 8192 + directory,
-                inodes: 3
-            }
-        );
+        let directory = fs::metadata(dir.join("empty")).unwrap().size().next_multiple_of(4096);
+        assert_eq!(size, Size { bytes: 4096 + 8192 + directory, inodes: 3 });
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -24,22 +24,10 @@ const LAYOUT: u32 = 1;
 
 /// What unpacking kernels takes.
 pub const TOOLS: [Tool; 4] = [
-    Tool {
-        program: "dpkg-deb",
-        package: "dpkg",
-    },
-    Tool {
-        program: "depmod",
-        package: "kmod",
-    },
-    Tool {
-        program: "xz",
-        package: "xz-utils",
-    },
-    Tool {
-        program: "mke2fs",
-        package: "e2fsprogs",
-    },
+    Tool { program: "dpkg-deb", package: "dpkg" },
+    Tool { program: "depmod", package: "kmod" },
+    Tool { program: "xz", package: "xz-utils" },
+    Tool { program: "mke2fs", package: "e2fsprogs" },
 ];
 
 /// A line of kernels; the newest of the line that Debian carries is the one that boots.
@@ -103,10 +91,7 @@ pub struct KernelFiles {
 pub fn find(cache: &Cache, kernel: Kernel) -> Option<KernelFiles> {
     let entry = fs::read_to_string(cache.path(&kernel.choice_file())).ok()?;
     let dir = cache.path(entry.trim());
-    let release = entry
-        .trim()
-        .strip_prefix("kernel-")?
-        .strip_suffix(&format!("-l{LAYOUT}"))?;
+    let release = entry.trim().strip_prefix("kernel-")?.strip_suffix(&format!("-l{LAYOUT}"))?;
     let mut early = fs::read_dir(dir.join("early"))
         .ok()?
         .map(|file| Some(file.ok()?.path()))
@@ -118,6 +103,12 @@ pub fn find(cache: &Cache, kernel: Kernel) -> Option<KernelFiles> {
         early_modules: early,
         modules_disk: dir.join("modules.ext4"),
     })
+}
+
+/// The cache entry that was chosen for a line.
+fn chosen(cache: &Cache, kernel: Kernel) -> Option<String> {
+    let text = fs::read_to_string(cache.path(&kernel.choice_file())).ok()?;
+    Some(text.trim().to_owned())
 }
 
 /// Finds the kernels or downloads them; with `refresh`, looks for newer ones.
@@ -134,11 +125,7 @@ pub fn ensure(cache: &Cache, lock: &Lock, kernels: &[Kernel], refresh: bool) -> 
     if wanted.is_empty() {
         return Ok(());
     }
-    apt::install(
-        cache,
-        "unpacking the guest's kernels",
-        &apt::missing(&TOOLS),
-    )?;
+    apt::install(cache, "unpacking the guest's kernels", &apt::missing(&TOOLS))?;
     let view = cache.scratch(lock, "archive")?;
     let archive = Archive::open(cache, view.path())?;
     archive.update()?;
@@ -147,14 +134,14 @@ pub fn ensure(cache: &Cache, lock: &Lock, kernels: &[Kernel], refresh: bool) -> 
         let release = package.trim_start_matches("linux-image-").to_owned();
         let entry = format!("kernel-{release}-l{LAYOUT}");
         if !cache.path(&entry).exists() {
-            step(
-                &format!("downloading and unpacking kernel {release}"),
-                || cache.publish(lock, &entry, |dir| fill(&archive, &package, &release, dir)),
-            )?;
+            step(&format!("downloading and unpacking kernel {release}"), || {
+                cache.publish(lock, &entry, |dir| fill(&archive, &package, &release, dir))
+            })?;
         }
         cache.write(lock, &kernel.choice_file(), &format!("{entry}\n"))?;
     }
-    Ok(())
+    let chosen: Vec<_> = Kernel::ALL.iter().filter_map(|kernel| chosen(cache, *kernel)).collect();
+    cache.prune(lock, "kernel-", &chosen.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn choose(kernel: Kernel, archive: &Archive) -> Result<String> {
@@ -174,14 +161,9 @@ fn newest(packages: &[String], prefix: &str, suffix: &str) -> Option<String> {
     let version = |package: &str| -> Option<Vec<u64>> {
         let middle = package.strip_prefix(prefix)?.strip_suffix(suffix)?;
         let middle = middle.replace("+deb", ".");
-        middle
-            .split(['.', '-'])
-            .map(|number| number.parse().ok())
-            .collect()
+        middle.split(['.', '-']).map(|number| number.parse().ok()).collect()
     };
-    let versions = packages
-        .iter()
-        .filter_map(|package| Some((version(package)?, package)));
+    let versions = packages.iter().filter_map(|package| Some((version(package)?, package)));
     versions.max().map(|(_, package)| package.clone())
 }
 
@@ -191,20 +173,12 @@ fn fill(archive: &Archive, package: &str, release: &str, dir: &Path) -> Result<(
     archive.unpack(&with_parts(archive, package, release)?, &tree)?;
     merge_usr(&tree)?;
     let modules = tree.join("usr/lib/modules").join(release);
-    let image = [
-        tree.join(format!("boot/vmlinuz-{release}")),
-        modules.join("vmlinuz"),
-    ];
+    let image = [tree.join(format!("boot/vmlinuz-{release}")), modules.join("vmlinuz")];
     match image.iter().find(|path| path.is_file()) {
         Some(image) => fs::rename(image, dir.join("vmlinuz"))?,
         None => bail!("{package} has no kernel image in /boot or /usr/lib/modules"),
     }
-    archive.log().run(
-        Command::new(apt::program("depmod")?)
-            .arg("-b")
-            .arg(&tree)
-            .arg(release),
-    )?;
+    archive.log().run(Command::new(apt::program("depmod")?).arg("-b").arg(&tree).arg(release))?;
     modules::extract_early(&modules, &dir.join("early"))?;
     let disk = dir.join("modules.ext4");
     disk::pack(archive.log(), &tree.join("usr/lib/modules"), &disk, 0)?;
@@ -244,14 +218,7 @@ mod tests {
 
     fn newest_of(kernel: Kernel, packages: &[&str]) -> Option<String> {
         let (prefix, suffix) = kernel.package_parts();
-        newest(
-            &packages
-                .iter()
-                .map(|&name| name.to_owned())
-                .collect::<Vec<_>>(),
-            prefix,
-            suffix,
-        )
+        newest(&packages.iter().map(|&name| name.to_owned()).collect::<Vec<_>>(), prefix, suffix)
     }
 
     #[test]
@@ -271,10 +238,7 @@ mod tests {
         ];
         let pick = |kernel| newest_of(kernel, &packages).unwrap();
         assert_eq!(pick(Kernel::V6_1), "linux-image-6.1.0-56-cloud-amd64");
-        assert_eq!(
-            pick(Kernel::V6_12),
-            "linux-image-6.12.117+deb12-cloud-amd64"
-        );
+        assert_eq!(pick(Kernel::V6_12), "linux-image-6.12.117+deb12-cloud-amd64");
         assert_eq!(pick(Kernel::V7), "linux-image-7.3.4+deb13-cloud-amd64");
     }
 
@@ -283,10 +247,7 @@ mod tests {
         assert_eq!(
             newest_of(
                 Kernel::V7,
-                &[
-                    "linux-image-6.1.0-9-cloud-amd64",
-                    "linux-image-7.4~rc2-cloud-amd64"
-                ]
+                &["linux-image-6.1.0-9-cloud-amd64", "linux-image-7.4~rc2-cloud-amd64"]
             ),
             None
         );
@@ -295,10 +256,7 @@ mod tests {
     #[test]
     fn names_are_those_of_the_command_line() {
         for kernel in Kernel::ALL {
-            assert_eq!(
-                kernel.to_possible_value().unwrap().get_name(),
-                kernel.name()
-            );
+            assert_eq!(kernel.to_possible_value().unwrap().get_name(), kernel.name());
         }
     }
 }

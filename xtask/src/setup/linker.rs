@@ -20,13 +20,8 @@ const VERSION: &str = "0.13.0";
 pub const LLVM: u32 = 22;
 
 /// What building it takes. `libpolly` because `llvm-config` names it among the libraries to link.
-const BUILD_PACKAGES: [&str; 5] = [
-    "llvm-22-dev",
-    "libpolly-22-dev",
-    "zlib1g-dev",
-    "libzstd-dev",
-    "libxml2-dev",
-];
+const BUILD_PACKAGES: [&str; 5] =
+    ["llvm-22-dev", "libpolly-22-dev", "zlib1g-dev", "libzstd-dev", "libxml2-dev"];
 
 fn entry() -> String {
     format!("bpf-linker-{VERSION}-llvm{LLVM}")
@@ -37,9 +32,7 @@ fn entry() -> String {
 #[must_use]
 pub fn find(cache: &Cache) -> Option<PathBuf> {
     let path = cache.path(&entry()).join("bin/bpf-linker");
-    output(Command::new(&path).arg("--version"))
-        .is_ok()
-        .then_some(path)
+    output(Command::new(&path).arg("--version")).is_ok().then_some(path)
 }
 
 /// Finds the linker or builds it.
@@ -50,15 +43,10 @@ pub fn ensure(cache: &Cache, lock: &Lock) -> Result<PathBuf> {
     if let Some(found) = find(cache) {
         return Ok(found);
     }
-    apt::install(
-        cache,
-        "building bpf-linker",
-        &apt::not_installed(&BUILD_PACKAGES),
-    )?;
-    step(
-        &format!("building bpf-linker {VERSION} from crates.io (a minute or two)"),
-        || cache.publish(lock, &entry(), |dir| build(cache, dir)),
-    )?;
+    apt::install(cache, "building bpf-linker", &apt::not_installed(&BUILD_PACKAGES))?;
+    step(&format!("building bpf-linker {VERSION} from crates.io (a minute or two)"), || {
+        cache.publish(lock, &entry(), |dir| build(cache, dir))
+    })?;
     Ok(cache.path(&entry()).join("bin/bpf-linker"))
 }
 

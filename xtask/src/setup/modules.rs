@@ -31,10 +31,7 @@ pub fn extract_early(modules: &Path, into: &Path) -> Result<()> {
         match file.extension().and_then(|end| end.to_str()) {
             Some("ko") => fs::copy(&file, &name).map(drop)?,
             Some("xz") => unpack_xz(&file, &name)?,
-            _ => bail!(
-                "{} is compressed in a way that set-up does not know",
-                file.display()
-            ),
+            _ => bail!("{} is compressed in a way that set-up does not know", file.display()),
         }
     }
     Ok(())
@@ -118,9 +115,7 @@ kernel/block/virtio_blk.ko: kernel/virtio/virtio_ring.ko kernel/virtio/virtio.ko
 
     #[test]
     fn a_module_that_is_nowhere_is_an_error() {
-        let error = load_order(&["virtio_console"], DEP, "")
-            .unwrap_err()
-            .to_string();
+        let error = load_order(&["virtio_console"], DEP, "").unwrap_err().to_string();
         assert!(error.contains("no module virtio_console"), "{error}");
     }
 }

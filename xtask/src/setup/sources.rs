@@ -49,9 +49,8 @@ pub fn mirror(etc_apt: &Path) -> Result<Mirror> {
     }
     let parts = etc_apt.join("sources.list.d");
     if parts.exists() {
-        let mut files = fs::read_dir(&parts)?
-            .map(|entry| Ok(entry?.path()))
-            .collect::<Result<Vec<_>>>()?;
+        let mut files =
+            fs::read_dir(&parts)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
         files.sort();
         for file in files {
             match file.extension().and_then(|extension| extension.to_str()) {
@@ -88,19 +87,12 @@ fn one_line(text: &str) -> Vec<Source> {
 
 fn one_entry(line: &str) -> Option<Source> {
     let line = line.split('#').next()?.trim();
-    let mut rest = line
-        .strip_prefix("deb")?
-        .strip_prefix([' ', '\t'])?
-        .trim_start();
+    let mut rest = line.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
     if let Some(options) = rest.strip_prefix('[') {
         rest = options.split_once(']')?.1;
     }
     let mut words = rest.split_whitespace().map(str::to_owned);
-    Some(Source {
-        uri: words.next()?,
-        suite: words.next()?,
-        components: words.collect(),
-    })
+    Some(Source { uri: words.next()?, suite: words.next()?, components: words.collect() })
 }
 
 fn deb822(text: &str) -> Result<Vec<Source>> {
@@ -128,11 +120,7 @@ fn deb822(text: &str) -> Result<Vec<Source>> {
         }
         for uri in words("URIs") {
             for suite in words("Suites") {
-                sources.push(Source {
-                    uri: uri.clone(),
-                    suite,
-                    components: words("Components"),
-                });
+                sources.push(Source { uri: uri.clone(), suite, components: words("Components") });
             }
         }
     }
@@ -142,12 +130,7 @@ fn deb822(text: &str) -> Result<Vec<Source>> {
 /// An entry whose address ends in `/debian` is more surely Debian's own than one that merely uses its names, as many
 /// vendors' archives do.
 fn choose(sources: &[Source]) -> Option<Mirror> {
-    let official = |source: &&Source| {
-        source
-            .components
-            .iter()
-            .any(|component| component == "main")
-    };
+    let official = |source: &&Source| source.components.iter().any(|component| component == "main");
     let main: Vec<_> = sources
         .iter()
         .filter(official)
@@ -163,10 +146,7 @@ fn choose(sources: &[Source]) -> Option<Mirror> {
         release.is_some_and(|release| RELEASES.contains(&release))
     };
     let security = sources.iter().filter(official).find(is_security);
-    Some(Mirror {
-        main: main.uri.clone(),
-        security: security.map(|source| source.uri.clone()),
-    })
+    Some(Mirror { main: main.uri.clone(), security: security.map(|source| source.uri.clone()) })
 }
 
 #[cfg(test)]
@@ -204,19 +184,13 @@ Components: main
     #[test]
     fn deb822_paragraphs_become_one_source_a_suite() {
         let sources = deb822(DEB822).unwrap();
-        let seen: Vec<_> = sources
-            .iter()
-            .map(|source| (&*source.uri, &*source.suite))
-            .collect();
+        let seen: Vec<_> = sources.iter().map(|source| (&*source.uri, &*source.suite)).collect();
         assert_eq!(
             seen,
             [
                 ("http://mirror.example.com/debian", "bookworm"),
                 ("http://mirror.example.com/debian", "bookworm-updates"),
-                (
-                    "http://mirror.example.com/debian-security",
-                    "bookworm-security"
-                ),
+                ("http://mirror.example.com/debian-security", "bookworm-security"),
             ]
         );
     }
@@ -232,10 +206,7 @@ Components: main
         assert_eq!(sources.len(), 2);
         let mirror = choose(&sources).unwrap();
         assert_eq!(mirror.main, "http://a.example.com/debian");
-        assert_eq!(
-            mirror.security.as_deref(),
-            Some("http://b.example.com/debian-security")
-        );
+        assert_eq!(mirror.security.as_deref(), Some("http://b.example.com/debian-security"));
     }
 
     #[test]
@@ -243,13 +214,7 @@ Components: main
         let text = "deb https://vendor.example.com/apt stable stable\n\
             deb https://tool.example.com/apt bookworm main\n\
             deb http://a.example.com/debian/ bookworm main\n";
-        assert_eq!(
-            choose(&one_line(text)).unwrap().main,
-            "http://a.example.com/debian/"
-        );
-        assert_eq!(
-            choose(&one_line("deb https://vendor.example.com/apt noble main\n")),
-            None
-        );
+        assert_eq!(choose(&one_line(text)).unwrap().main, "http://a.example.com/debian/");
+        assert_eq!(choose(&one_line("deb https://vendor.example.com/apt noble main\n")), None);
     }
 }

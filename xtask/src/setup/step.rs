@@ -21,10 +21,7 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("setup: {what} ...");
     let start = Instant::now();
     let done = work().with_context(|| what.to_owned())?;
-    eprintln!(
-        "setup: {what}: done in {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
+    eprintln!("setup: {what}: done in {:.1} s", start.elapsed().as_secs_f64());
     Ok(done)
 }
 
@@ -75,10 +72,8 @@ impl Log {
 /// When it cannot be started, fails (its standard error is in the message) or answers in something else than UTF-8.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = show(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {name}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
     if !output.status.success() {
         bail!(
             "{name} failed ({}): {}",
@@ -103,13 +98,8 @@ fn last_lines(path: &Path, from: u64) -> Result<String> {
 
 /// A command line as a person would type it.
 fn show(command: &Command) -> String {
-    let words = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args());
-    words
-        .map(|word| word.display().to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -121,20 +111,13 @@ mod tests {
         let path =
             std::env::temp_dir().join(format!("picket-step-test-{}.log", std::process::id()));
         let log = Log::begin(path.clone()).unwrap();
-        log.run(Command::new("sh").args(["-c", "echo earlier"]))
-            .unwrap();
+        log.run(Command::new("sh").args(["-c", "echo earlier"])).unwrap();
         let error = log
             .run(Command::new("sh").args(["-c", "echo why >&2; exit 3"]))
             .unwrap_err()
             .to_string();
-        assert!(
-            error.contains("sh -c echo why >&2; exit 3 failed (exit status: 3)"),
-            "{error}"
-        );
-        assert!(
-            error.contains("    why\n") && !error.contains("earlier"),
-            "{error}"
-        );
+        assert!(error.contains("sh -c echo why >&2; exit 3 failed (exit status: 3)"), "{error}");
+        assert!(error.contains("    why\n") && !error.contains("earlier"), "{error}");
         assert!(error.contains(path.to_str().unwrap()), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "earlier\nwhy\n");
         fs::remove_file(path).unwrap();

@@ -66,21 +66,17 @@ const EXCLUDED: [&str; 5] = [
     "/usr/share/lintian/*",
 ];
 
-const HOOKS: [&str; 2] = [
+const HOOKS: [&str; 3] = [
     // An agent is an ordinary user: what confines it must not depend on who it is.
     r#"chroot "$1" useradd --create-home --uid 1000 --shell /bin/bash agent"#,
+    // As on many a developer's machine; becoming root must not free an agent either.
+    r#"echo 'agent ALL=(ALL:ALL) NOPASSWD: ALL' > "$1/etc/sudoers.d/agent" && chmod 440 "$1/etc/sudoers.d/agent""#,
     r#"printf '127.0.0.1 localhost picket-guest\n::1 localhost\n' > "$1/etc/hosts""#,
 ];
 
 const TOOLS: [Tool; 2] = [
-    Tool {
-        program: "mmdebstrap",
-        package: "mmdebstrap",
-    },
-    Tool {
-        program: "mke2fs",
-        package: "e2fsprogs",
-    },
+    Tool { program: "mmdebstrap", package: "mmdebstrap" },
+    Tool { program: "mke2fs", package: "e2fsprogs" },
 ];
 
 fn entry() -> String {
@@ -107,23 +103,22 @@ pub fn ensure(cache: &Cache, lock: &Lock) -> Result<()> {
     apt::install(cache, "making the guest's userland", &apt::missing(&TOOLS))?;
     if !geteuid().is_root() {
         // The tree must have files of several owners before it is packed.
-        bail!(
-            "making the guest's userland takes root once; run: \
-             sudo env PICKET_CACHE={0} \"$(command -v cargo)\" xtask setup && sudo chown -R \"$(id -u):$(id -g)\" {0}",
-            cache.path("").display()
-        );
+        bail!("{}", needs_root(&std::env::current_exe()?, &cache.path("")));
     }
     let view = cache.scratch(lock, "archive")?;
     let archive = Archive::open(cache, view.path())?;
-    step(
-        &format!("making the guest's userland (Debian {BASE}; a minute or two)"),
-        || {
-            cache
-                .publish(lock, &entry(), |dir| {
-                    build(cache, &archive, view.path(), dir)
-                })
-                .map(drop)
-        },
+    step(&format!("making the guest's userland (Debian {BASE}; a minute or two)"), || {
+        cache.publish(lock, &entry(), |dir| build(cache, &archive, view.path(), dir)).map(drop)
+    })
+}
+
+/// The environment is kept, so that root finds the same toolchain and the same cache.
+fn needs_root(program: &Path, cache: &Path) -> String {
+    let (program, cache) = (program.display(), cache.display());
+    format!(
+        "making the guest's userland takes root once; run: \
+         sudo env PATH=\"$PATH\" HOME=\"$HOME\" PICKET_CACHE={cache} {program} setup && \
+         sudo chown -R \"$(id -u):$(id -g)\" {cache}"
     )
 }
 
@@ -132,11 +127,7 @@ fn build(cache: &Cache, archive: &Archive, view: &Path, dir: &Path) -> Result<()
     let (tree, sources) = (dir.join("tree"), view.join("base.list"));
     fs::write(&sources, archive.base_sources())?;
     let mut mmdebstrap = Command::new(apt::program("mmdebstrap")?);
-    mmdebstrap.args([
-        "--variant=minbase",
-        "--format=directory",
-        "--architectures=amd64",
-    ]);
+    mmdebstrap.args(["--variant=minbase", "--format=directory", "--architectures=amd64"]);
     mmdebstrap.arg(format!("--include={}", PACKAGES.join(",")));
     mmdebstrap.args(EXCLUDED.map(|path| format!("--dpkgopt=path-exclude={path}")));
     mmdebstrap.args(HOOKS.map(|hook| format!("--customize-hook={hook}")));

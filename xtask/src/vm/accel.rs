@@ -14,12 +14,7 @@ const ANSWER: &str = "kvm-probe";
 /// KVM where a machine boots with it, else emulation.
 #[must_use]
 pub fn choose(cache: &Cache, kernel: Kernel) -> Accel {
-    if fs::File::options()
-        .read(true)
-        .write(true)
-        .open(DEVICE)
-        .is_err()
-    {
+    if fs::File::options().read(true).write(true).open(DEVICE).is_err() {
         return Accel::Tcg;
     }
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -27,10 +22,8 @@ pub fn choose(cache: &Cache, kernel: Kernel) -> Accel {
     if let Some(known) = known(&file, boot_id.trim()) {
         return known;
     }
-    let probe = Machine::new(kernel)
-        .accel(Accel::Kvm)
-        .timeout(Duration::from_secs(30))
-        .output(["true"]);
+    let probe =
+        Machine::new(kernel).accel(Accel::Kvm).timeout(Duration::from_secs(30)).output(["true"]);
     let works = probe.is_ok_and(|output| output.outcome.code == 0);
     if !works {
         eprintln!(

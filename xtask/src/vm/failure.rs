@@ -26,7 +26,7 @@ pub enum Failure {
         tail: String,
     },
     /// The command ended, but the kernel printed warnings meanwhile.
-    #[error("the command ended with code {code}, but the guest's kernel complained (the whole console is in {}):\n    {}", log.display(), lines.join("\n    "))]
+    #[error("the command ended with code {code}, but the guest's kernel complained (the whole console is in {}):\n    {}", log.display(), some(lines))]
     Complaint {
         /// The command's exit code.
         code: i32,
@@ -57,6 +57,17 @@ pub enum Failure {
     /// Something on this side of the machine.
     #[error("{0:#}")]
     Host(#[from] anyhow::Error),
+}
+
+/// The first of many lines; one fault of a kernel often makes hundreds.
+fn some(lines: &[String]) -> String {
+    const FIRST: usize = 20;
+    let more = lines.len().saturating_sub(FIRST);
+    let mut text = lines[..lines.len() - more].join("\n    ");
+    if more > 0 {
+        text.push_str(&format!("\n    and {more} more"));
+    }
+    text
 }
 
 impl Failure {

@@ -27,15 +27,9 @@ impl<W: Write> Initramfs<W> {
     /// # Errors
     /// Those of writing.
     pub fn new(to: W) -> io::Result<Self> {
-        let mut archive = Self {
-            to,
-            next_inode: 1,
-            directories: BTreeSet::new(),
-        };
+        let mut archive = Self { to, next_inode: 1, directories: BTreeSet::new() };
         archive.parents("dev/console")?;
-        let console = newc::Builder::new("dev/console")
-            .rdev_major(5)
-            .rdev_minor(1);
+        let console = newc::Builder::new("dev/console").rdev_major(5).rdev_minor(1);
         archive.entry(console, CHARACTER, &[])?;
         Ok(archive)
     }

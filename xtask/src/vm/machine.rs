@@ -171,22 +171,13 @@ impl Machine {
     /// When it is no directory or has no name, or another share has the same.
     pub fn share(mut self, dir: impl AsRef<Path>) -> Result<Self> {
         let given = dir.as_ref();
-        let dir = given
-            .canonicalize()
-            .with_context(|| format!("cannot share {}", given.display()))?;
-        ensure!(
-            dir.is_dir(),
-            "cannot share {}: it is no directory",
-            given.display()
-        );
+        let dir =
+            given.canonicalize().with_context(|| format!("cannot share {}", given.display()))?;
+        ensure!(dir.is_dir(), "cannot share {}: it is no directory", given.display());
         let Some(name) = dir.file_name() else {
             bail!("cannot share {}: it has no name", given.display())
         };
-        if let Some(other) = self
-            .shares
-            .iter()
-            .find(|other| other.file_name() == Some(name))
-        {
+        if let Some(other) = self.shares.iter().find(|other| other.file_name() == Some(name)) {
             bail!(
                 "{} and {} would both be /share/{}; rename one, or share the directory above",
                 other.display(),
@@ -204,16 +195,9 @@ impl Machine {
     /// When the file is not there, or `to` is not absolute or has `..` in it.
     pub fn inject(mut self, from: impl AsRef<Path>, to: &str, mode: u32) -> Result<Self> {
         let from = from.as_ref();
-        ensure!(
-            from.is_file(),
-            "cannot put {} into the guest: it is no file",
-            from.display()
-        );
+        ensure!(from.is_file(), "cannot put {} into the guest: it is no file", from.display());
         let path = Path::new(to);
-        let plain = path
-            .components()
-            .skip(1)
-            .all(|part| matches!(part, Component::Normal(_)));
+        let plain = path.components().skip(1).all(|part| matches!(part, Component::Normal(_)));
         ensure!(
             path.is_absolute() && plain,
             "{to} is no place for a file: give an absolute path without .."
@@ -235,10 +219,8 @@ impl Machine {
         command: impl IntoIterator<Item = W>,
         streams: Streams<'_>,
     ) -> Result<Outcome, Failure> {
-        let command: Vec<OsString> = command
-            .into_iter()
-            .map(|word| word.as_ref().to_owned())
-            .collect();
+        let command: Vec<OsString> =
+            command.into_iter().map(|word| word.as_ref().to_owned()).collect();
         if command.is_empty() {
             return Err(anyhow!("no command to run").into());
         }
@@ -266,19 +248,8 @@ impl Machine {
             UnixListener::bind(&hardware.socket).context("cannot listen for the guest")?;
         let start = Instant::now();
         let qemu = Qemu::start(&hardware)?;
-        let limits = session::Limits {
-            start,
-            timeout: self.timeout,
-        };
-        session::run(
-            qemu,
-            &listener,
-            &events,
-            &limits,
-            &console.path,
-            terminal,
-            streams,
-        )
+        let limits = session::Limits { start, timeout: self.timeout };
+        session::run(qemu, &listener, &events, &limits, &console.path, terminal, streams)
     }
 
     /// As [`Machine::run`], without input, and gives all that the command wrote.
@@ -290,26 +261,15 @@ impl Machine {
         command: impl IntoIterator<Item = W>,
     ) -> Result<Output, Failure> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let streams = Streams {
-            stdin: Input::Empty,
-            stdout: &mut stdout,
-            stderr: &mut stderr,
-        };
+        let streams = Streams { stdin: Input::Empty, stdout: &mut stdout, stderr: &mut stderr };
         let outcome = self.run(command, streams)?;
-        Ok(Output {
-            outcome,
-            stdout,
-            stderr,
-        })
+        Ok(Output { outcome, stdout, stderr })
     }
 
     fn task(&self, command: Vec<OsString>, terminal: bool) -> Task {
         let own_term = std::env::var_os("TERM").filter(|_| terminal);
         let mut env: Vec<(OsString, OsString)> = [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", "/root"),
             ("USER", "root"),
             ("LOGNAME", "root"),
@@ -320,18 +280,9 @@ impl Machine {
         .to_vec();
         env.push(("TERM".into(), own_term.unwrap_or_else(|| "dumb".into())));
         env.extend(self.env.iter().cloned());
-        let shares = self
-            .shares
-            .iter()
-            .filter_map(|dir| dir.file_name())
-            .map(OsStr::to_owned)
-            .collect();
-        Task {
-            command,
-            env,
-            terminal: terminal.then(terminal::size),
-            shares,
-        }
+        let shares =
+            self.shares.iter().filter_map(|dir| dir.file_name()).map(OsStr::to_owned).collect();
+        Task { command, env, terminal: terminal.then(terminal::size), shares }
     }
 
     fn write_initramfs(&self, kernel: &KernelFiles, task: &Task, scratch: &TempDir) -> Result<()> {
@@ -352,10 +303,7 @@ impl Machine {
                 &read(&file.from)?,
             )?;
         }
-        archive
-            .finish()?
-            .flush()
-            .context("cannot write the initramfs")
+        archive.finish()?.flush().context("cannot write the initramfs")
     }
 
     fn hardware(
@@ -367,11 +315,7 @@ impl Machine {
         console: &Path,
     ) -> Result<Hardware> {
         let mut disks = vec![
-            Disk {
-                image: root,
-                serial: serial::ROOT.to_owned(),
-                writable: true,
-            },
+            Disk { image: root, serial: serial::ROOT.to_owned(), writable: true },
             Disk {
                 image: kernel.modules_disk,
                 serial: serial::MODULES.to_owned(),
@@ -394,10 +338,7 @@ impl Machine {
         let mut append =
             "console=ttyS0 loglevel=5 panic=-1 rcupdate.rcu_cpu_stall_timeout=60".to_owned();
         let counted = self.icount.then_some("norandmaps");
-        for more in counted
-            .into_iter()
-            .chain(self.append.iter().map(String::as_str))
-        {
+        for more in counted.into_iter().chain(self.append.iter().map(String::as_str)) {
             append.push(' ');
             append.push_str(more);
         }
@@ -430,26 +371,15 @@ impl ConsoleFile {
         let dir = programs::target_dir().join("vm");
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         for number in 1..100 {
-            let name = if number == 1 {
-                String::new()
-            } else {
-                format!("-{number}")
-            };
+            let name = if number == 1 { String::new() } else { format!("-{number}") };
             let path = dir.join(format!("{}{name}.log", kernel.name()));
-            let file = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path);
+            let file = File::options().create(true).truncate(false).write(true).open(&path);
             let file = file.with_context(|| format!("cannot write {}", path.display()))?;
             match file.try_lock() {
                 // What the last machine left must not be taken for this one's.
                 Ok(()) => {
                     file.set_len(0)?;
-                    return Ok(Self {
-                        path,
-                        _locked: file,
-                    });
+                    return Ok(Self { path, _locked: file });
                 }
                 Err(fs::TryLockError::WouldBlock) => {}
                 Err(fs::TryLockError::Error(error)) => return Err(io::Error::into(error)),
@@ -478,31 +408,18 @@ mod tests {
 
     #[test]
     fn files_go_to_plain_absolute_paths_only() {
-        let inject = |to| {
-            Machine::new(Kernel::V6_1)
-                .inject("/bin/sh", to, 0o755)
-                .is_ok()
-        };
+        let inject = |to| Machine::new(Kernel::V6_1).inject("/bin/sh", to, 0o755).is_ok();
         assert!(inject("/opt/x/test"));
         assert!(!inject("opt/test"));
         assert!(!inject("/opt/../etc/passwd"));
-        assert!(
-            Machine::new(Kernel::V6_1)
-                .inject("/no such file", "/x", 0o644)
-                .is_err()
-        );
+        assert!(Machine::new(Kernel::V6_1).inject("/no such file", "/x", 0o644).is_err());
     }
 
     #[test]
     fn the_environment_is_the_same_wherever_we_run() {
-        let task = Machine::new(Kernel::V6_1)
-            .env("TERM", "xterm")
-            .task(vec!["true".into()], false);
+        let task = Machine::new(Kernel::V6_1).env("TERM", "xterm").task(vec!["true".into()], false);
         let value = |name: &str| {
-            task.env
-                .iter()
-                .rfind(|(key, _)| key == name)
-                .map(|(_, value)| value.clone())
+            task.env.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.clone())
         };
         assert_eq!(value("HOME"), Some("/root".into()));
         assert_eq!(value("TERM"), Some("xterm".into()));

@@ -22,10 +22,9 @@ pub fn workspace() -> &'static Path {
 #[must_use]
 pub fn target_dir() -> PathBuf {
     let own = env::current_exe().ok();
-    let marked = own.as_deref().and_then(|exe| {
-        exe.ancestors()
-            .find(|dir| dir.join("CACHEDIR.TAG").is_file())
-    });
+    let marked = own
+        .as_deref()
+        .and_then(|exe| exe.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file()));
     marked.map_or_else(|| workspace().join("target"), Path::to_owned)
 }
 
@@ -69,32 +68,15 @@ fn build(
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_TARGET",
-        "CARGO_MANIFEST_DIR",
-    ] {
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_MANIFEST_DIR"]
+    {
         cargo.env_remove(name);
     }
-    cargo
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .envs(settings.iter().copied());
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static").envs(settings.iter().copied());
     // One object serves both kinds of build.
     cargo.env("PICKET_BPF_TARGET_DIR", target_dir().join("bpf"));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        package,
-        "--bin",
-        program,
-        "--profile",
-        profile,
-    ]);
-    cargo
-        .args(["--target", TRIPLE, "--target-dir"])
-        .arg(&target);
+    cargo.args(["build", "--quiet", "--package", package, "--bin", program, "--profile", profile]);
+    cargo.args(["--target", TRIPLE, "--target-dir"]).arg(&target);
     let status = cargo.status().context("cannot start cargo")?;
     if !status.success() {
         bail!("{program} does not compile");

@@ -66,27 +66,14 @@ impl Hardware {
     fn args(&self) -> Vec<OsString> {
         let mut args: Vec<OsString> = Vec::new();
         let mut put = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-        put(&[
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-M",
-            "q35",
-        ]);
+        put(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35"]);
         match (self.accel, self.icount) {
             (Accel::Kvm, _) => put(&["-accel", "kvm", "-cpu", "host"]),
             // Counted instructions need one thread for all processors.
             (Accel::Tcg, true) => put(&["-accel", "tcg", "-icount", "shift=0", "-cpu", "max"]),
             (Accel::Tcg, false) => put(&["-accel", "tcg,thread=multi", "-cpu", "max"]),
         }
-        put(&[
-            "-smp",
-            &self.smp.to_string(),
-            "-m",
-            &self.memory.to_string(),
-        ]);
+        put(&["-smp", &self.smp.to_string(), "-m", &self.memory.to_string()]);
         put(&[
             "-kernel",
             &text(&self.kernel),
@@ -102,29 +89,13 @@ impl Hardware {
             "chardev:console",
         ]);
         put(&["-device", "virtio-serial-pci"]);
-        put(&[
-            "-chardev",
-            &format!("socket,id=host,path={}", option(&self.socket)),
-        ]);
-        put(&[
-            "-device",
-            &format!("virtserialport,chardev=host,name={PORT}"),
-        ]);
+        put(&["-chardev", &format!("socket,id=host,path={}", option(&self.socket))]);
+        put(&["-device", &format!("virtserialport,chardev=host,name={PORT}")]);
         for (index, disk) in self.disks.iter().enumerate() {
-            let access = if disk.writable {
-                "snapshot=on"
-            } else {
-                "readonly=on"
-            };
+            let access = if disk.writable { "snapshot=on" } else { "readonly=on" };
             let file = option(&disk.image);
-            put(&[
-                "-drive",
-                &format!("if=none,id=disk{index},format=raw,{access},file={file}"),
-            ]);
-            put(&[
-                "-device",
-                &format!("virtio-blk-pci,drive=disk{index},serial={}", disk.serial),
-            ]);
+            put(&["-drive", &format!("if=none,id=disk{index},format=raw,{access},file={file}")]);
+            put(&["-device", &format!("virtio-blk-pci,drive=disk{index},serial={}", disk.serial)]);
         }
         args
     }
@@ -156,18 +127,11 @@ impl Qemu {
         let output = File::create(&said)?;
         // Where we are killed without a word, the machine must not live on.
         let mut command = Command::new(apt::program("setpriv")?);
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(apt::program("qemu-system-x86_64")?);
-        command
-            .args(hardware.args())
-            .env("TMPDIR", &hardware.scratch);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(apt::program("qemu-system-x86_64")?);
+        command.args(hardware.args()).env("TMPDIR", &hardware.scratch);
         // Out of the terminal's foreground group: Ctrl-C is ours to deal with.
         command.process_group(0);
-        let command = command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        let command = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("cannot start QEMU")?;
         Ok(Self { child, said })
     }
@@ -198,9 +162,7 @@ impl Qemu {
     /// What it said itself; nothing where all is well.
     #[must_use]
     pub fn said(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.said).unwrap_or_default())
-            .trim_end()
-            .to_owned()
+        String::from_utf8_lossy(&fs::read(&self.said).unwrap_or_default()).trim_end().to_owned()
     }
 }
 
@@ -225,11 +187,7 @@ mod tests {
             kernel: "/k/vmlinuz".into(),
             initrd: "/t/initrd".into(),
             append: "console=ttyS0".to_owned(),
-            disks: vec![Disk {
-                image: "/a,b.ext4".into(),
-                serial: "s".to_owned(),
-                writable: true,
-            }],
+            disks: vec![Disk { image: "/a,b.ext4".into(), serial: "s".to_owned(), writable: true }],
             socket: "/t/s".into(),
             console: "/t/c".into(),
             scratch: "/t".into(),
@@ -247,12 +205,7 @@ mod tests {
 
     #[test]
     fn counting_instructions_excludes_parallel_threads() {
-        let args = Hardware {
-            icount: true,
-            smp: 1,
-            ..hardware()
-        }
-        .args();
+        let args = Hardware { icount: true, smp: 1, ..hardware() }.args();
         assert!(
             args.contains(&"shift=0".into()) && !args.contains(&"tcg,thread=multi".into()),
             "{args:?}"

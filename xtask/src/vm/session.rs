@@ -67,11 +67,7 @@ impl Events {
         // A bound makes a guest wait that writes faster than we can.
         let (sender, receiver) = sync_channel(64);
         let registration = signals::register(sender.clone())?;
-        Ok(Self {
-            sender,
-            receiver,
-            _registration: registration,
-        })
+        Ok(Self { sender, receiver, _registration: registration })
     }
 
     fn signal(&self) -> Option<i32> {
@@ -98,19 +94,11 @@ pub fn run(
     let line = accept(&mut qemu, listener, events)?;
     let reader = line.try_clone()?;
     let sender = events.sender.clone();
-    thread::Builder::new()
-        .name("guest".to_owned())
-        .spawn(move || receive(reader, &sender))?;
+    thread::Builder::new().name("guest".to_owned()).spawn(move || receive(reader, &sender))?;
     let feeder = Feeder::start(streams.stdin, line.try_clone()?)?;
     let raw = terminal.then(Raw::enter).transpose()?;
-    let ended = Session {
-        limits,
-        console,
-        out: streams.stdout,
-        err: streams.stderr,
-        boot: None,
-    }
-    .carry(events);
+    let ended = Session { limits, console, out: streams.stdout, err: streams.stderr, boot: None }
+        .carry(events);
     drop(raw);
     // Whoever still writes to the guest or reads from it must let go.
     let let_go = |line: UnixStream, feeder: Feeder| {
@@ -194,9 +182,7 @@ impl Session<'_> {
                 Event::Signal(signal) => return Err(Failure::Interrupted(signal)),
                 Event::Closed(None) => return Err(self.ended()),
                 Event::Closed(Some(error)) => {
-                    return Err(anyhow!(error)
-                        .context("the line to the guest is broken")
-                        .into());
+                    return Err(anyhow!(error).context("the line to the guest is broken").into());
                 }
                 Event::Frame(frame) => {
                     if let Some(code) = self.frame(&frame)? {
@@ -221,10 +207,7 @@ impl Session<'_> {
             }
             Kind::Trouble => {
                 let why = String::from_utf8_lossy(&frame.payload).into_owned();
-                return Err(Failure::Guest {
-                    why,
-                    log: self.console.to_owned(),
-                });
+                return Err(Failure::Guest { why, log: self.console.to_owned() });
             }
             Kind::Exit => {
                 let bytes = frame
@@ -250,10 +233,7 @@ impl Session<'_> {
     }
 
     fn ended(&self) -> Failure {
-        Failure::Ended {
-            log: self.console.to_owned(),
-            tail: String::new(),
-        }
+        Failure::Ended { log: self.console.to_owned(), tail: String::new() }
     }
 }
 
@@ -275,17 +255,9 @@ fn judge(code: i32, boot: Duration, log: &Path) -> Result<Outcome, Failure> {
     }
     let lines = console.complaints();
     if !lines.is_empty() {
-        return Err(Failure::Complaint {
-            code,
-            lines,
-            log: log.to_owned(),
-        });
+        return Err(Failure::Complaint { code, lines, log: log.to_owned() });
     }
-    Ok(Outcome {
-        code,
-        boot,
-        console: log.to_owned(),
-    })
+    Ok(Outcome { code, boot, console: log.to_owned() })
 }
 
 /// Where the machine ended by itself, the console (complete only when QEMU has gone) or QEMU says why.
@@ -297,11 +269,7 @@ fn ended_by_itself(failure: Failure, qemu: &mut Qemu, log: &Path) -> Result<Fail
     let console = Console::read(log);
     let (log, tail) = (log.to_owned(), console.tail());
     if let Some(reason) = console.panic() {
-        return Ok(Failure::Panic {
-            reason: reason.to_owned(),
-            log,
-            tail,
-        });
+        return Ok(Failure::Panic { reason: reason.to_owned(), log, tail });
     }
     let said = qemu.said();
     Ok(if said.is_empty() {

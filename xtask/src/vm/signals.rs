@@ -43,11 +43,7 @@ pub fn register(events: SyncSender<Event>) -> Result<Registration> {
         .clone()
         .map_err(|error| anyhow!(error))?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    sessions().push(Session {
-        number,
-        events,
-        told: false,
-    });
+    sessions().push(Session { number, events, told: false });
     Ok(Registration(number))
 }
 
@@ -63,16 +59,14 @@ fn sessions() -> MutexGuard<'static, Vec<Session>> {
 
 fn listen() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                if !tell(signal) {
-                    // Ends the process, and QEMU with it (see its parent-death signal).
-                    let _ = emulate_default_handler(signal);
-                }
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            if !tell(signal) {
+                // Ends the process, and QEMU with it (see its parent-death signal).
+                let _ = emulate_default_handler(signal);
             }
-        })?;
+        }
+    })?;
     Ok(())
 }
 

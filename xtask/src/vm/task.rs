@@ -56,13 +56,7 @@ impl Task {
             put("env", &[name, value]);
         }
         if let Some((rows, columns)) = self.terminal {
-            put(
-                "terminal",
-                &[
-                    OsStr::new(&rows.to_string()),
-                    OsStr::new(&columns.to_string()),
-                ],
-            );
+            put("terminal", &[OsStr::new(&rows.to_string()), OsStr::new(&columns.to_string())]);
         }
         for share in &self.shares {
             put("share", &[share]);
@@ -99,13 +93,8 @@ mod tests {
     #[test]
     fn a_task_survives_the_way() {
         let task = Task {
-            command: ["sh", "-c", "", "two words", "\u{fc}\n"]
-                .map(OsString::from)
-                .to_vec(),
-            env: vec![
-                ("PATH".into(), "/bin:/usr/bin".into()),
-                ("EMPTY".into(), "".into()),
-            ],
+            command: ["sh", "-c", "", "two words", "\u{fc}\n"].map(OsString::from).to_vec(),
+            env: vec![("PATH".into(), "/bin:/usr/bin".into()), ("EMPTY".into(), "".into())],
             terminal: Some((24, 80)),
             shares: vec!["target".into(), OsString::from_vec(vec![0xff])],
         };
@@ -114,11 +103,7 @@ mod tests {
 
     #[test]
     fn a_cut_text_is_refused() {
-        let bytes = Task {
-            command: vec!["true".into()],
-            ..Task::default()
-        }
-        .to_bytes();
+        let bytes = Task { command: vec!["true".into()], ..Task::default() }.to_bytes();
         assert_eq!(Task::parse(&bytes[..bytes.len() - 1]), None);
         assert_eq!(Task::parse(b"word\0"), None);
         assert_eq!(Task::parse(b"no such tag\0x\0"), None);

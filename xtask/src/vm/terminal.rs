@@ -92,17 +92,11 @@ impl Feeder {
             }
             _ => None,
         };
-        let thread = thread::Builder::new()
-            .name("input".to_owned())
-            .spawn(move || {
-                // An error means that the guest is gone, which the other side of the line notices.
-                let _ = feed(input, &mut to, &stopped, resized);
-            })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-            resizes,
-        })
+        let thread = thread::Builder::new().name("input".to_owned()).spawn(move || {
+            // An error means that the guest is gone, which the other side of the line notices.
+            let _ = feed(input, &mut to, &stopped, resized);
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread), resizes })
     }
 }
 
@@ -157,10 +151,8 @@ fn inherit(to: &mut impl Write, stopped: &PipeReader, mut resized: PipeReader) -
             fds.remove(1);
         }
         poll(&mut fds, PollTimeout::NONE)?;
-        let ready: Vec<_> = fds
-            .iter()
-            .map(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
-            .collect();
+        let ready: Vec<_> =
+            fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
         if ready[0] {
             return Ok(());
         }

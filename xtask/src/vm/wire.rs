@@ -57,10 +57,7 @@ impl Frame {
     /// A frame of `kind` around `payload`.
     #[must_use]
     pub fn new(kind: Kind, payload: impl Into<Vec<u8>>) -> Self {
-        Self {
-            kind,
-            payload: payload.into(),
-        }
+        Self { kind, payload: payload.into() }
     }
 
     /// Writes the frame in one go, so that it is never torn by another writer.
@@ -76,12 +73,7 @@ impl Frame {
         }
         let length = u32::try_from(self.payload.len()).map_err(io::Error::other)?;
         let mut bytes = Vec::with_capacity(HEADER + self.payload.len());
-        bytes.push(
-            KINDS
-                .iter()
-                .position(|kind| *kind == self.kind)
-                .map_or(u8::MAX, |at| at as u8),
-        );
+        bytes.push(KINDS.iter().position(|kind| *kind == self.kind).map_or(u8::MAX, |at| at as u8));
         bytes.extend(length.to_le_bytes());
         bytes.extend(&self.payload);
         to.write_all(&bytes)
@@ -152,12 +144,7 @@ impl Parser {
     }
 
     fn length(&self) -> io::Result<usize> {
-        let bytes = [
-            self.buffer[1],
-            self.buffer[2],
-            self.buffer[3],
-            self.buffer[4],
-        ];
+        let bytes = [self.buffer[1], self.buffer[2], self.buffer[3], self.buffer[4]];
         let length = u32::from_le_bytes(bytes) as usize;
         if length > MAX {
             return Err(invalid(format!("frame of {length} bytes")));
@@ -182,9 +169,7 @@ mod tests {
             Frame::new(Kind::Exit, 3_i32.to_le_bytes()),
         ];
         let mut bytes = Vec::new();
-        frames
-            .iter()
-            .for_each(|frame| frame.write(&mut bytes).unwrap());
+        frames.iter().for_each(|frame| frame.write(&mut bytes).unwrap());
         for step in [1, 4, 5, 6, 1000, bytes.len()] {
             let mut parser = Parser::default();
             let mut seen = Vec::new();
@@ -209,10 +194,6 @@ mod tests {
         assert_eq!(read(&[99, 0, 0, 0, 0]), "frame of unknown kind 99");
         assert_eq!(read(&[1, 0, 0, 0, 1]), "frame of 16777216 bytes");
         assert!(Frame::read(&mut &[1, 2, 0, 0, 0, 9][..]).is_err());
-        assert!(
-            Frame::new(Kind::Stdin, vec![0; MAX + 1])
-                .write(&mut Vec::new())
-                .is_err()
-        );
+        assert!(Frame::new(Kind::Stdin, vec![0; MAX + 1]).write(&mut Vec::new()).is_err());
     }
 }

@@ -23,9 +23,7 @@ const NEW_ROOT: &str = "/new";
 /// How long a device may take to appear; emulated ones take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const QUIET: MsFlags = MsFlags::MS_NOSUID
-    .union(MsFlags::MS_NODEV)
-    .union(MsFlags::MS_NOEXEC);
+const QUIET: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 const TEMPORARY: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 /// File system type, mount point, flags and options of what a running Debian system has mounted.
@@ -33,12 +31,7 @@ const MOUNTS: [(&str, &str, MsFlags, &str); 12] = [
     ("proc", "proc", QUIET, ""),
     ("sysfs", "sys", QUIET, ""),
     ("devtmpfs", "dev", MsFlags::MS_NOSUID, "mode=755"),
-    (
-        "devpts",
-        "dev/pts",
-        MsFlags::MS_NOSUID,
-        "gid=5,mode=620,ptmxmode=666",
-    ),
+    ("devpts", "dev/pts", MsFlags::MS_NOSUID, "gid=5,mode=620,ptmxmode=666"),
     ("tmpfs", "dev/shm", TEMPORARY, "mode=1777"),
     ("tmpfs", "run", TEMPORARY, "mode=755"),
     ("tmpfs", "tmp", TEMPORARY, "mode=1777"),
@@ -68,9 +61,7 @@ pub fn first_mounts() -> Result<()> {
 /// Loads all modules in `dir`, in the order of their names.
 pub fn load_modules(dir: &Path) -> Result<()> {
     let mut files = match fs::read_dir(dir) {
-        Ok(entries) => entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<Result<Vec<_>>>()?,
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?,
         Err(_) => Vec::new(),
     };
     files.sort();
@@ -86,11 +77,7 @@ pub fn bring_up(task: &Task) -> Result<()> {
     let root = Path::new(NEW_ROOT);
     mount_disk(serial::ROOT, root, MsFlags::empty())?;
     copy_tree(&Path::new("/").join(INJECTED), root)?;
-    mount_disk(
-        serial::MODULES,
-        &root.join("usr/lib/modules"),
-        MsFlags::MS_RDONLY,
-    )?;
+    mount_disk(serial::MODULES, &root.join("usr/lib/modules"), MsFlags::MS_RDONLY)?;
     for (index, name) in task.shares.iter().enumerate() {
         let disk = format!("{}{index}", serial::SHARE);
         mount_disk(&disk, &root.join("share").join(name), MsFlags::MS_RDONLY)?;
@@ -105,9 +92,7 @@ pub fn bring_up(task: &Task) -> Result<()> {
     }
     switch_root(root)?;
     sethostname("picket-guest").context("cannot set the host name")?;
-    let up = Command::new("/sbin/ip")
-        .args(["link", "set", "lo", "up"])
-        .status();
+    let up = Command::new("/sbin/ip").args(["link", "set", "lo", "up"]).status();
     if !up.context("cannot start ip")?.success() {
         bail!("cannot bring up the loopback device");
     }

@@ -12,7 +12,10 @@ use std::{fs, path::Path, process::ExitCode};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::reboot::{RebootMode, reboot};
 use port::Port;
-use xtask::vm::task::{self, Task};
+use xtask::vm::{
+    console::GUEST,
+    task::{self, Task},
+};
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
@@ -21,12 +24,12 @@ fn main() -> ExitCode {
     }
     if let Err(error) = guest() {
         // Standard error is the console here, and its log is all that is left to look at.
-        eprintln!("picket-guest: {error:#}");
+        eprintln!("{GUEST} {error:#}");
     }
     // The disks' writes are thrown away, so nothing needs to be synchronised.
     match reboot(RebootMode::RB_POWER_OFF) {
         Ok(never) => match never {},
-        Err(error) => eprintln!("picket-guest: cannot power off: {error}"),
+        Err(error) => eprintln!("{GUEST} cannot power off: {error}"),
     }
     // The kernel panics when its first process ends, which ends the machine too.
     ExitCode::FAILURE
@@ -45,9 +48,7 @@ fn guest() -> Result<()> {
 
 fn prepare() -> Result<Task> {
     let text = fs::read(Path::new("/").join(task::FILE)).context("the initramfs has no task")?;
-    let Some(task) = Task::parse(&text) else {
-        bail!("the task in the initramfs is damaged")
-    };
+    let Some(task) = Task::parse(&text) else { bail!("the task in the initramfs is damaged") };
     machine::bring_up(&task)?;
     Ok(task)
 }

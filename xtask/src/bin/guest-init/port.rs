@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use xtask::vm::wire::{Frame, Kind, PORT, Parser};
+use xtask::vm::{
+    console::GUEST,
+    wire::{Frame, Kind, PORT, Parser},
+};
 
 use crate::machine::wait_for;
 
@@ -25,16 +28,11 @@ impl Port {
         let path = wait_for("the line to the host", find)?;
         let device = File::options().read(true).write(true).open(&path);
         let device = device.with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self {
-            device,
-            parser: Parser::default(),
-        })
+        Ok(Self { device, parser: Parser::default() })
     }
 
     pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<()> {
-        Frame::new(kind, payload)
-            .write(&mut self.device)
-            .context("cannot write to the host")
+        Frame::new(kind, payload).write(&mut self.device).context("cannot write to the host")
     }
 
     /// Tells the host how the command ended.
@@ -44,17 +42,14 @@ impl Port {
 
     /// Tells the host, and the console, that it did not get as far as the command.
     pub fn trouble(&mut self, why: &str) -> Result<()> {
-        eprintln!("picket-guest: {why}");
+        eprintln!("{GUEST} {why}");
         self.send(Kind::Trouble, why.as_bytes())
     }
 
     /// Reads what is there and gives the frames that are complete.
     pub fn receive(&mut self) -> Result<Vec<Frame>> {
         let mut bytes = vec![0; 32 * 1024];
-        let count = self
-            .device
-            .read(&mut bytes)
-            .context("cannot read from the host")?;
+        let count = self.device.read(&mut bytes).context("cannot read from the host")?;
         if count == 0 {
             bail!("the host has gone");
         }

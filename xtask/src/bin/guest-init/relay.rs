@@ -15,6 +15,7 @@ use nix::{
     unistd::Pid,
 };
 use xtask::vm::{
+    console::GUEST,
     task::Task,
     wire::{Kind, MAX},
 };
@@ -35,7 +36,7 @@ const LAST_READS: usize = (1 << 20) / MAX + 1;
 /// Runs the command; its exit code, by the shell's rule for signals.
 pub fn run(task: &Task, port: &mut Port) -> Result<i32> {
     let signals = child_signals()?;
-    eprintln!("picket-guest: running {:?}", task.command);
+    eprintln!("{GUEST} running {:?}", task.command);
     port.send(Kind::Ready, &[])?;
     let (id, mut streams) = match streams::start(task) {
         Ok(started) => started,
@@ -55,25 +56,15 @@ fn child_signals() -> Result<SignalFd> {
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     mask.thread_block()?;
-    Ok(SignalFd::with_flags(
-        &mask,
-        SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC,
-    )?)
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
 /// As a shell does: 127 where there is no such program, 126 where it cannot be run.
 fn not_started(task: &Task, error: &anyhow::Error, port: &mut Port) -> Result<i32> {
     let name = task.command[0].display();
-    port.send(
-        Kind::Stderr,
-        format!("picket-guest: cannot run {name}: {error:#}\n").as_bytes(),
-    )?;
+    port.send(Kind::Stderr, format!("picket-guest: cannot run {name}: {error:#}\n").as_bytes())?;
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    Ok(if kind == Some(io::ErrorKind::NotFound) {
-        127
-    } else {
-        126
-    })
+    Ok(if kind == Some(io::ErrorKind::NotFound) { 127 } else { 126 })
 }
 
 /// Waits until something happens and deals with it; the command's exit code when it has ended.
@@ -100,10 +91,7 @@ fn turn(
         streams.write_input();
     }
     // Backwards, because a stream that has ended is taken out.
-    for index in (0..streams.outputs.len())
-        .rev()
-        .filter(|index| ready.outputs[*index])
-    {
+    for index in (0..streams.outputs.len()).rev().filter(|index| ready.outputs[*index]) {
         pump(streams, index, port)?;
     }
     if ready.child {
@@ -124,10 +112,7 @@ struct Ready {
 fn wait(signals: &SignalFd, streams: &Streams, port: &Port) -> Result<Ready> {
     let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     fds.extend(
-        streams
-            .outputs
-            .iter()
-            .map(|(_, file)| PollFd::new(file.as_fd(), PollFlags::POLLIN)),
+        streams.outputs.iter().map(|(_, file)| PollFd::new(file.as_fd(), PollFlags::POLLIN)),
     );
     let outputs = 1..fds.len();
     let host = streams.hungry().then(|| {
@@ -189,10 +174,7 @@ fn drain(streams: &mut Streams, port: &mut Port) -> Result<()> {
     for index in (0..streams.outputs.len()).rev() {
         for _ in 0..LAST_READS {
             if streams.terminal() {
-                let mut fds = [PollFd::new(
-                    streams.outputs[index].1.as_fd(),
-                    PollFlags::POLLIN,
-                )];
+                let mut fds = [PollFd::new(streams.outputs[index].1.as_fd(), PollFlags::POLLIN)];
                 poll(&mut fds, TERMINAL_LAG_MS)?;
             }
             if !pump(streams, index, port)? {

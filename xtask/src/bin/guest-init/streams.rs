@@ -38,10 +38,7 @@ pub fn start(task: &Task) -> Result<(u32, Streams)> {
 
 fn command(task: &Task, words: &[&OsStr]) -> Command {
     let mut command = Command::new(words[0]);
-    command
-        .args(&words[1..])
-        .env_clear()
-        .envs(task.env.iter().map(|(name, value)| (name, value)));
+    command.args(&words[1..]).env_clear().envs(task.env.iter().map(|(name, value)| (name, value)));
     command.current_dir("/root");
     command
 }
@@ -49,11 +46,7 @@ fn command(task: &Task, words: &[&OsStr]) -> Command {
 fn on_pipes(task: &Task) -> Result<(u32, Streams)> {
     let words: Vec<_> = task.command.iter().map(OsString::as_os_str).collect();
     let mut command = command(task, &words);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
     let take = |stream: Option<OwnedFd>| stream.context("a stream is missing").and_then(unblocked);
     let stdout = take(child.stdout.take().map(Into::into))?;
@@ -64,21 +57,13 @@ fn on_pipes(task: &Task) -> Result<(u32, Streams)> {
 }
 
 fn on_terminal(task: &Task, (rows, columns): (u16, u16)) -> Result<(u32, Streams)> {
-    let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(&size, None).context("cannot open a terminal")?;
     // setsid(1) makes the terminal the controlling one, which takes a step between fork and exec.
     let mut words = vec![OsStr::new("/usr/bin/setsid"), OsStr::new("--ctty")];
     words.extend(task.command.iter().map(OsString::as_os_str));
     let mut command = command(task, &words);
-    command
-        .stdin(pty.slave.try_clone()?)
-        .stdout(pty.slave.try_clone()?)
-        .stderr(pty.slave);
+    command.stdin(pty.slave.try_clone()?).stdout(pty.slave.try_clone()?).stderr(pty.slave);
     let child = command.spawn()?;
     let master = unblocked(pty.master)?;
     let outputs = vec![(Kind::Stdout, master.try_clone()?)];
@@ -93,13 +78,7 @@ fn unblocked(stream: OwnedFd) -> Result<File> {
 
 impl Streams {
     fn new(outputs: Vec<(Kind, File)>, input: File, terminal: bool) -> Self {
-        Self {
-            outputs,
-            input: Some(input),
-            waiting: Vec::new(),
-            input_ends: false,
-            terminal,
-        }
+        Self { outputs, input: Some(input), waiting: Vec::new(), input_ends: false, terminal }
     }
 
     /// Whether the command runs on a terminal.
@@ -114,10 +93,7 @@ impl Streams {
 
     /// The input stream, where bytes wait for it.
     pub fn input_to_poll(&self) -> Option<BorrowedFd<'_>> {
-        self.input
-            .as_ref()
-            .filter(|_| !self.waiting.is_empty())
-            .map(AsFd::as_fd)
+        self.input.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
     }
 
     /// Takes bytes for the command.
@@ -181,8 +157,5 @@ impl Streams {
 }
 
 fn retry(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
