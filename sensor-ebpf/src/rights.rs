@@ -124,10 +124,7 @@ impl Rights {
 
     /// The names of the rights in it, lowest bit first.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES
-            .iter()
-            .filter(move |(right, _)| self.contains(*right))
-            .map(|(_, name)| *name)
+        Self::NAMES.iter().filter(move |(right, _)| self.contains(*right)).map(|(_, name)| *name)
     }
 }
 
@@ -162,13 +159,7 @@ mod tests {
         for (right, name) in Rights::NAMES {
             assert_eq!(right.0.count_ones(), 1);
             assert_eq!(Rights::from_name(name), Some(*right));
-            assert_eq!(
-                Rights::NAMES
-                    .iter()
-                    .filter(|(_, other)| other == name)
-                    .count(),
-                1
-            );
+            assert_eq!(Rights::NAMES.iter().filter(|(_, other)| other == name).count(), 1);
         }
         assert_eq!(Rights::from_name("reed"), None);
     }

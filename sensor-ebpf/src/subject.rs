@@ -119,10 +119,7 @@ impl ObjectSubject {
     #[inline(always)]
     #[must_use]
     pub const fn new() -> ObjectSubject {
-        ObjectSubject {
-            bytes: [0; OBJECT_MAX],
-            len: 0,
-        }
+        ObjectSubject { bytes: [0; OBJECT_MAX], len: 0 }
     }
 
     /// A [`KIND_FAMILY`] subject, of `socket(2)`'s arguments. The type is without its flag bits.
@@ -142,22 +139,27 @@ impl ObjectSubject {
     }
 
     /// A [`KIND_INET`] subject.
-    #[inline(always)]
     #[must_use]
     pub fn inet(transport: u8, address: [u8; 16], port: u16) -> ObjectSubject {
         let mut subject = ObjectSubject::new();
-        subject.bytes[0] = KIND_INET;
-        subject.bytes[1] = transport;
+        subject.set_inet(transport, &address, port);
+        subject
+    }
+
+    /// Makes a new subject a [`KIND_INET`] one, in place: the programs' stack is small.
+    #[inline(always)]
+    pub fn set_inet(&mut self, transport: u8, address: &[u8; 16], port: u16) {
+        self.bytes[0] = KIND_INET;
+        self.bytes[1] = transport;
         let mut i = 0;
         while i < 16 {
-            subject.bytes[2 + i] = address[i];
+            self.bytes[2 + i] = address[i];
             i += 1;
         }
         let port = port.to_be_bytes();
-        subject.bytes[18] = port[0];
-        subject.bytes[19] = port[1];
-        subject.len = INET_LEN as u32;
-        subject
+        self.bytes[18] = port[0];
+        self.bytes[19] = port[1];
+        self.len = INET_LEN as u32;
     }
 
     /// A [`KIND_ANON`] subject.
@@ -208,13 +210,7 @@ mod tests {
         let v6 = |s: &str| s.parse::<core::net::Ipv6Addr>().unwrap().octets();
         assert_eq!(destination(v6("::")), v6("::1"));
         assert_eq!(destination(mapped([0, 0, 0, 0])), v6("::ffff:127.0.0.1"));
-        for kept in [
-            "::1",
-            "::ffff:10.0.0.1",
-            "2001:db8::",
-            "::ffff:0:0:0",
-            "1::",
-        ] {
+        for kept in ["::1", "::ffff:10.0.0.1", "2001:db8::", "::ffff:0:0:0", "1::"] {
             assert_eq!(destination(v6(kept)), v6(kept));
         }
     }
@@ -224,14 +220,9 @@ mod tests {
         let inet = ObjectSubject::inet(TRANSPORT_TCP, mapped([10, 1, 2, 3]), 0x1234);
         assert_eq!(
             inet.as_bytes(),
-            [
-                2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3, 0x12, 0x34
-            ]
+            [2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 1, 2, 3, 0x12, 0x34]
         );
-        assert_eq!(
-            ObjectSubject::family(2, 1, 262).as_bytes(),
-            [1, 0, 2, 1, 1, 6]
-        );
+        assert_eq!(ObjectSubject::family(2, 1, 262).as_bytes(), [1, 0, 2, 1, 1, 6]);
         assert_eq!(ObjectSubject::anon(ANON_PIPE).as_bytes(), [4, b'p']);
     }
 

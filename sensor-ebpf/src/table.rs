@@ -99,9 +99,7 @@ impl Words for [u32] {
     /// A word beyond the slice is 0, as the unused end of the kernel's table is.
     #[inline(always)]
     fn word(&self, index: u32) -> u32 {
-        self.get(index as usize & (TABLE_WORDS - 1))
-            .copied()
-            .unwrap_or(0)
+        self.get(index as usize & (TABLE_WORDS - 1)).copied().unwrap_or(0)
     }
 }
 

@@ -41,10 +41,7 @@ impl Masks {
     #[inline(always)]
     #[must_use]
     pub const fn within(self, old: Masks) -> bool {
-        let offered = self
-            .granted()
-            .or(self.ask.minus(self.deny))
-            .and(Rights::CONTENT);
+        let offered = self.granted().or(self.ask.minus(self.deny)).and(Rights::CONTENT);
         old.granted().minus(old.ask).contains(offered)
     }
 }
@@ -102,9 +99,7 @@ pub struct Decision {
 #[inline(always)]
 #[must_use]
 pub const fn decide(masks: Masks, requested: Rights, audit: bool) -> Decision {
-    let denied = requested
-        .minus(masks.granted().or(masks.ask))
-        .or(requested.and(masks.deny));
+    let denied = requested.minus(masks.granted().or(masks.ask)).or(requested.and(masks.deny));
     let asked = requested.and(masks.ask).minus(masks.deny);
     let (verdict, because) = if !denied.is_empty() {
         (Verdict::Deny, denied)
@@ -116,10 +111,7 @@ pub const fn decide(masks: Masks, requested: Rights, audit: bool) -> Decision {
         (Verdict::Allow, Rights::NONE)
     };
     let softened = audit && matches!(verdict, Verdict::Deny | Verdict::Ask);
-    Decision {
-        verdict: if softened { Verdict::Audit } else { verdict },
-        because,
-    }
+    Decision { verdict: if softened { Verdict::Audit } else { verdict }, because }
 }
 
 #[cfg(test)]
@@ -127,21 +119,13 @@ mod tests {
     use super::*;
 
     fn masks(allow: Rights, ask: Rights, deny: Rights, audit: Rights) -> Masks {
-        Masks {
-            allow,
-            ask,
-            deny,
-            audit,
-        }
+        Masks { allow, ask, deny, audit }
     }
 
     /// The precedence in words, right by right, as an oracle for the bit arithmetic.
     fn oracle(masks: Masks, requested: Rights) -> Verdict {
         let mut worst = Verdict::Allow;
-        for (right, _) in Rights::NAMES
-            .iter()
-            .filter(|(right, _)| requested.contains(*right))
-        {
+        for (right, _) in Rights::NAMES.iter().filter(|(right, _)| requested.contains(*right)) {
             let verdict = if masks.deny.contains(*right) {
                 Verdict::Deny
             } else if masks.ask.contains(*right) {
@@ -167,15 +151,8 @@ mod tests {
             let masks = masks(mask(0).or(audit), mask(2), mask(4), audit);
             for requested in 1..4 {
                 let decision = decide(masks, Rights(requested), false);
-                assert_eq!(
-                    decision.verdict,
-                    oracle(masks, Rights(requested)),
-                    "{masks:?}"
-                );
-                assert_eq!(
-                    decision.because.is_empty(),
-                    decision.verdict == Verdict::Allow
-                );
+                assert_eq!(decision.verdict, oracle(masks, Rights(requested)), "{masks:?}");
+                assert_eq!(decision.because.is_empty(), decision.verdict == Verdict::Allow);
                 assert!(Rights(requested).contains(decision.because));
             }
         }
@@ -184,13 +161,7 @@ mod tests {
     #[test]
     fn nothing_allows_means_denied() {
         let decision = decide(Masks::default(), Rights::READ, false);
-        assert_eq!(
-            decision,
-            Decision {
-                verdict: Verdict::Deny,
-                because: Rights::READ
-            }
-        );
+        assert_eq!(decision, Decision { verdict: Verdict::Deny, because: Rights::READ });
     }
 
     #[test]
@@ -204,33 +175,17 @@ mod tests {
     fn reading_implies_mapping_only_where_nothing_can_be_written() {
         let read = masks(Rights::READ, Rights::NONE, Rights::NONE, Rights::NONE);
         assert!(read.granted().contains(Rights::MAP));
-        let rw = masks(
-            Rights::READ | Rights::WRITE,
-            Rights::NONE,
-            Rights::NONE,
-            Rights::NONE,
-        );
+        let rw = masks(Rights::READ | Rights::WRITE, Rights::NONE, Rights::NONE, Rights::NONE);
         assert!(!rw.granted().contains(Rights::MAP));
-        let guarded = Masks {
-            deny: Rights::WRITE,
-            ..rw
-        };
+        let guarded = Masks { deny: Rights::WRITE, ..rw };
         assert!(guarded.granted().contains(Rights::MAP));
-        let denied = Masks {
-            deny: Rights::MAP,
-            ..read
-        };
+        let denied = Masks { deny: Rights::MAP, ..read };
         assert!(!denied.granted().contains(Rights::MAP));
     }
 
     #[test]
     fn a_name_may_only_be_traded_for_one_that_offers_no_more() {
-        let rw = masks(
-            Rights::READ | Rights::WRITE,
-            Rights::NONE,
-            Rights::NONE,
-            Rights::NONE,
-        );
+        let rw = masks(Rights::READ | Rights::WRITE, Rights::NONE, Rights::NONE, Rights::NONE);
         let write = masks(Rights::WRITE, Rights::NONE, Rights::NONE, Rights::NONE);
         let secret = masks(Rights::NONE, Rights::NONE, Rights::READ, Rights::NONE);
         let ask = masks(Rights::READ, Rights::READ, Rights::NONE, Rights::NONE);
@@ -238,11 +193,7 @@ mod tests {
         assert!(rw.within(rw) && write.within(rw) && secret.within(rw));
         assert!(!rw.within(secret) && !rw.within(write));
         assert!(
-            !read.within(ask)
-                && ask.within(Masks {
-                    allow: Rights::READ | Rights::MAP,
-                    ..read
-                })
+            !read.within(ask) && ask.within(Masks { allow: Rights::READ | Rights::MAP, ..read })
         );
         // Read-only files may be mapped, so a writable one may not become one.
         assert!(!read.within(rw));

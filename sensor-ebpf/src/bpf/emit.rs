@@ -13,6 +13,7 @@ use sensor_ebpf::tag::Agent;
 use super::judge::{Actor, Ruling, Subject};
 use super::maps::EVENTS;
 use super::scratch;
+use super::vmlinux::{in_room, masked};
 
 /// Sends the event of one ruling.
 #[inline(always)]
@@ -35,11 +36,7 @@ const _: () = assert!(size_of::<ShortRecord>() < size_of::<LongRecord>());
 /// Bytes of a subject.
 #[inline(always)]
 fn len(subject: Subject) -> u32 {
-    if subject.kind == SUBJECT_NONE {
-        0
-    } else {
-        SUBJECT_ROOM as u32 - subject.start
-    }
+    if subject.kind == SUBJECT_NONE { 0 } else { SUBJECT_ROOM as u32 - subject.start }
 }
 
 /// Adds one to a counter of the agent, and returns what it was. By hand, because Rust's BPF target
@@ -77,18 +74,10 @@ fn send<const N: usize>(
         if record.is_null() {
             return false;
         }
-        fill(
-            &raw mut (*record).header,
-            hook,
-            actor,
-            ruling,
-            fault,
-            errno,
-            seq,
-        );
+        fill(&raw mut (*record).header, hook, actor, ruling, fault, errno, seq);
         let data = (&raw mut (*record).data).cast::<u8>();
-        let subject = copy(data, 0, N, actor, ruling.subject, false);
-        let peer = copy(data, subject, N, actor, ruling.peer, true);
+        let subject = copy::<N>(data, 0, actor, ruling.subject, false);
+        let peer = copy::<N>(data, subject, actor, ruling.peer, true);
         (*record).header.subject_len = subject;
         (*record).header.peer_len = peer;
         bpf_ringbuf_submit(record.cast(), 0);
@@ -104,10 +93,9 @@ fn ring() -> *mut core::ffi::c_void {
 
 /// Copies a subject to `data[at..]`; the bytes copied, 0 if it cannot be.
 #[inline(always)]
-unsafe fn copy(
+unsafe fn copy<const N: usize>(
     data: *mut u8,
     at: u32,
-    room: usize,
     actor: &Actor,
     subject: Subject,
     peer: bool,
@@ -116,21 +104,20 @@ unsafe fn copy(
     if len == 0 || len > SUBJECT_MAX as u32 || at > SUBJECT_MAX as u32 {
         return 0;
     }
-    let scratch = if peer {
-        scratch::peer_of(actor.task)
-    } else {
-        scratch::of(actor.task)
-    };
+    let scratch = if peer { scratch::peer_of(actor.task) } else { scratch::of(actor.task) };
     let Ok(scratch) = scratch else { return 0 };
     // Half the record's room for each: the choice of the record has seen to it that both fit.
-    let mask = room as u32 / 2 - 1;
-    let (len, at) = (len & mask, at & mask);
+    let half = |value: u32| {
+        if N == EVENT_SHORT {
+            masked::<{ EVENT_SHORT as u64 / 2 - 1 }>(u64::from(value)) as u32
+        } else {
+            masked::<{ EVENT_LONG as u64 / 2 - 1 }>(u64::from(value)) as u32
+        }
+    };
+    let (len, at) = (half(len), half(at));
     // SAFETY: the subject lies in its room; `at + len` was held below the record's room above.
     unsafe {
-        let from = scratch
-            .room
-            .as_ptr()
-            .add((subject.start & (SUBJECT_ROOM as u32 - 1)) as usize);
+        let from = scratch.room.as_ptr().add(in_room(u64::from(subject.start)));
         bpf_probe_read_kernel(data.add(at as usize).cast(), len, from.cast());
     }
     len

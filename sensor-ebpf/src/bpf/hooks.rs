@@ -27,15 +27,15 @@ mod task_kill;
 mod unix_may_send;
 mod unix_stream_connect;
 
+use sensor_ebpf::event::SUBJECT_PATH;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
 use sensor_ebpf::verdict::Verdict;
 
-use super::judge::{Actor, Found, KernelTable, Ruling, place, rule};
-use super::object::{self, Bound};
-use super::vmlinux::{Opaque, S_IFDIR, Task, file_type, load, offset};
-use super::{scratch, tag};
+use super::judge::{Actor, Found, KernelTable, Ruling, Subject, place, rule, run};
+use super::vmlinux::{Opaque, S_IFDIR, Task, file_type, load, offset, read};
+use super::{object, scratch, tag};
 
 /// Mount (`struct vfsmount`) of a `struct path` that a hook was given.
 #[inline(always)]
@@ -78,37 +78,25 @@ fn judge_move(
     let table = actor.table()?;
     let scratch = scratch::of(actor.task)?;
     let peer = scratch::peer_of(actor.task)?;
-    let (Some(from), Some(to)) = (
-        actor.find_path(table, scratch, mnt, old)?,
-        actor.find_path(table, peer, mnt, new)?,
-    ) else {
+    let from = actor.name_path(scratch, mnt, old)?;
+    let to = actor.name_path(peer, mnt, new)?;
+    if from.kind != SUBJECT_PATH || to.kind != SUBJECT_PATH {
         return Err(Fault::FOREIGN_MOUNT);
-    };
+    }
+    let (from, to) = (run(table, scratch, from), run(table, peer, to));
     let peer = to.subject;
     let first = rule(hook, table, old_right, &from);
     if first.decision.verdict >= Verdict::Ask {
         return Ok(Ruling { peer, ..first });
     }
-    let second = Ruling {
-        subject: from.subject,
-        peer,
-        ..rule(hook, table, new_rights, &to)
-    };
+    let second = Ruling { subject: from.subject, peer, ..rule(hook, table, new_rights, &to) };
     if second.decision.verdict >= Verdict::Ask {
         return Ok(second);
     }
     if !contained(table, old, &from, &to)? || (both_ways && !contained(table, new, &to, &from)?) {
-        return Ok(Ruling {
-            cause: Fault::WIDENS,
-            ..second
-        }
-        .refused(table));
+        return Ok(Ruling { cause: Fault::WIDENS, ..second }.refused(table));
     }
-    let reported = if first.decision.verdict >= second.decision.verdict {
-        first
-    } else {
-        second
-    };
+    let reported = if first.decision.verdict >= second.decision.verdict { first } else { second };
     Ok(Ruling { peer, ..reported })
 }
 
@@ -129,19 +117,31 @@ fn judge_process(actor: &Actor, hook: Hook, target: Task) -> Result<Ruling, Faul
         return Ok(Ruling::ALLOW);
     }
     let table = actor.table()?;
-    let subject = place(
-        scratch::of(actor.task)?,
-        &ObjectSubject::process(target.tgid()),
-    )?;
+    let subject = place(scratch::of(actor.task)?, &ObjectSubject::process(target.tgid()))?;
     Ok(Ruling::refuse(hook, Rights::PROCESS, subject).refused(table))
 }
 
-/// Judges one right on the unix socket at `sk`, by where it was bound.
+/// Judges one right on the unix socket at `sk`, by where it was bound. One without a name can only
+/// be reached by whoever was handed a descriptor.
 #[inline(always)]
 fn judge_unix(actor: &Actor, hook: Hook, right: Rights, sk: u64) -> Result<Ruling, Fault> {
-    match object::bound(sk)? {
-        Bound::Path(mnt, dentry) => actor.judge_path(hook, right, mnt, dentry),
-        Bound::Abstract(name) => actor.judge_object(hook, right, &name),
-        Bound::Unnamed => Ok(Ruling::ALLOW),
+    let path = sk + offset!(unix_path);
+    let dentry: u64 = read(path + offset!(path_dentry))?;
+    let address: u64 = read(sk + offset!(unix_addr))?;
+    let table = actor.table()?;
+    let scratch = scratch::of(actor.task)?;
+    let subject = if dentry != 0 {
+        actor.name_path(scratch, read(path + offset!(path_mnt))?, dentry)?
+    } else if address != 0 {
+        let mut name = ObjectSubject::new();
+        let len = read(address + offset!(unix_addr_len))?;
+        object::abstract_name(&mut name, address + offset!(unix_addr_name), len)?;
+        place(scratch, &name)?
+    } else {
+        return Ok(Ruling::ALLOW);
+    };
+    if subject.kind == Subject::LAYER {
+        return Err(Fault::FOREIGN_MOUNT);
     }
+    Ok(rule(hook, table, right, &run(table, scratch, subject)))
 }

@@ -14,9 +14,9 @@ use sensor_ebpf::tag::{Agent, Tag};
 use sensor_ebpf::verdict::{Decision, Masks, Verdict, decide};
 
 use super::maps::{AGENTS, FAULTS, POLICIES, Table};
-use super::path::{self, Name};
+use super::path;
 use super::scratch::Scratch;
-use super::vmlinux::{self, Task};
+use super::vmlinux::{self, Task, in_room, masked, negative};
 use super::{emit, scratch, tag};
 
 /// A policy table in the kernel.
@@ -27,11 +27,7 @@ impl Words for KernelTable {
     #[inline(always)]
     fn word(&self, index: u32) -> u32 {
         // SAFETY: the pointer is to a whole table, and the mask keeps the index inside.
-        unsafe {
-            self.0
-                .add((index & (TABLE_WORDS as u32 - 1)) as usize)
-                .read()
-        }
+        unsafe { self.0.add((index & (TABLE_WORDS as u32 - 1)) as usize).read() }
     }
 }
 
@@ -64,18 +60,15 @@ pub struct Subject {
 
 impl Subject {
     /// No subject.
-    pub const NONE: Subject = Subject {
-        start: SUBJECT_ROOM as u32,
-        kind: SUBJECT_NONE,
-    };
+    pub const NONE: Subject = Subject { start: SUBJECT_ROOM as u32, kind: SUBJECT_NONE };
+
+    /// Kind of a file that was judged already, one level up; see [`path::Kind::LAYER`]. Never part
+    /// of an event.
+    pub const LAYER: u32 = u32::MAX;
 
     #[inline(always)]
     fn space(self) -> Space {
-        if self.kind == SUBJECT_PATH {
-            Space::Path
-        } else {
-            Space::Object
-        }
+        if self.kind == SUBJECT_PATH { Space::Path } else { Space::Object }
     }
 }
 
@@ -104,10 +97,7 @@ impl Ruling {
     /// An operation that is nobody's business.
     pub const ALLOW: Ruling = Ruling {
         requested: Rights::NONE,
-        decision: Decision {
-            verdict: Verdict::Allow,
-            because: Rights::NONE,
-        },
+        decision: Decision { verdict: Verdict::Allow, because: Rights::NONE },
         rule: 0,
         errno: 0,
         cause: Fault::NONE,
@@ -121,10 +111,7 @@ impl Ruling {
     pub fn refuse(hook: Hook, requested: Rights, subject: Subject) -> Ruling {
         Ruling {
             requested,
-            decision: Decision {
-                verdict: Verdict::Deny,
-                because: requested,
-            },
+            decision: Decision { verdict: Verdict::Deny, because: requested },
             rule: 0,
             errno: hook.errno(),
             cause: Fault::NONE,
@@ -139,28 +126,14 @@ impl Ruling {
     /// The same without an event.
     #[inline(always)]
     pub fn silent(self) -> Ruling {
-        Ruling {
-            silent: true,
-            ..self
-        }
+        Ruling { silent: true, ..self }
     }
 
     /// This operation refused as a whole: reported only, where the whole policy is.
     #[inline(always)]
     pub fn refused(self, table: KernelTable) -> Ruling {
-        let verdict = if table.audits() {
-            Verdict::Audit
-        } else {
-            Verdict::Deny
-        };
-        Ruling {
-            decision: Decision {
-                verdict,
-                because: self.requested,
-            },
-            rule: 0,
-            ..self
-        }
+        let verdict = if table.audits() { Verdict::Audit } else { Verdict::Deny };
+        Ruling { decision: Decision { verdict, because: self.requested }, rule: 0, ..self }
     }
 }
 
@@ -218,17 +191,15 @@ fn finish(hook: Hook, actor: &Actor, result: Result<Ruling, Fault>) -> i32 {
     };
     // Nothing can be held yet, so an ask is a refusal.
     let refused = ruling.decision.verdict >= Verdict::Ask;
-    let errno = if refused { ruling.errno } else { 0 };
+    let errno = match (refused, ruling.errno) {
+        (false, _) => 0,
+        (true, 0) => hook.errno(),
+        (true, errno) => errno,
+    };
     if !ruling.silent {
         emit::event(hook, actor, &ruling, fault, errno);
     }
-    if errno > 0 && errno < 4096 {
-        -errno
-    } else if refused {
-        -hook.errno()
-    } else {
-        0
-    }
+    negative(errno)
 }
 
 /// Counts a fault.
@@ -247,37 +218,27 @@ impl Actor {
     pub fn table(&self) -> Result<KernelTable, Fault> {
         // SAFETY: see `hook`.
         let slot = unsafe { (*self.agent).policy };
-        let table: *const Table = POLICIES
-            .get_value_ptr_mut(slot, &0)
-            .ok_or(Fault::NO_POLICY)?;
+        let table: *const Table = POLICIES.get_value_ptr_mut(slot, &0).ok_or(Fault::NO_POLICY)?;
         let table = KernelTable(table.cast());
         let sound = table.word(table::H_MAGIC) == table::MAGIC
             && table.word(table::H_VERSION) == sensor_ebpf::ABI_VERSION;
-        if sound {
-            Ok(table)
-        } else {
-            Err(Fault::NO_POLICY)
-        }
+        if sound { Ok(table) } else { Err(Fault::NO_POLICY) }
     }
 
-    /// What the policy gives the file at `dentry` on `mnt`; `None` where it was judged already.
+    /// Names the file at `dentry` on `mnt`.
     #[inline(always)]
-    pub fn find_path(
+    pub fn name_path(
         &self,
-        table: KernelTable,
         scratch: &mut Scratch,
         mnt: u64,
         dentry: u64,
-    ) -> Result<Option<Found>, Fault> {
-        let subject = match path::name(self.task, scratch, mnt, dentry)? {
-            Name::Path { start } => Subject {
-                start,
-                kind: SUBJECT_PATH,
-            },
-            Name::Anon(what) => place(scratch, &ObjectSubject::anon(what))?,
-            Name::Layer => return Ok(None),
-        };
-        Ok(Some(run(table, scratch, subject)))
+    ) -> Result<Subject, Fault> {
+        let named = path::name(self.task, scratch, mnt, dentry)?;
+        if named.kind == path::Kind::ANON {
+            return place(scratch, &ObjectSubject::anon(named.start as u8));
+        }
+        let kind = if named.kind == path::Kind::PATH { SUBJECT_PATH } else { Subject::LAYER };
+        Ok(Subject { start: named.start, kind })
     }
 
     /// Judges `requested` on the file at `dentry` on `mnt`.
@@ -291,10 +252,11 @@ impl Actor {
     ) -> Result<Ruling, Fault> {
         let table = self.table()?;
         let scratch = scratch::of(self.task)?;
-        match self.find_path(table, scratch, mnt, dentry)? {
-            Some(found) => Ok(rule(hook, table, requested, &found)),
-            None => Ok(Ruling::ALLOW),
+        let subject = self.name_path(scratch, mnt, dentry)?;
+        if subject.kind == Subject::LAYER {
+            return Ok(Ruling::ALLOW);
         }
+        Ok(rule(hook, table, requested, &run(table, scratch, subject)))
     }
 
     /// Judges `requested` on an object that has no path.
@@ -315,24 +277,14 @@ impl Actor {
 /// Puts an object's bytes where subjects stand.
 #[inline(always)]
 pub fn place(scratch: &mut Scratch, object: &ObjectSubject) -> Result<Subject, Fault> {
-    let len = object.len & 127;
+    let len = masked::<127>(u64::from(object.len)) as u32;
     let start = SUBJECT_ROOM as u32 - len;
     // SAFETY: `start` lies at most 127 bytes before SUBJECT_ROOM, and so many are written.
     let code = unsafe {
-        let to = scratch
-            .room
-            .as_mut_ptr()
-            .add((start & (SUBJECT_ROOM as u32 - 1)) as usize);
+        let to = scratch.room.as_mut_ptr().add(in_room(u64::from(start)));
         bpf_probe_read_kernel(to.cast(), len, object.bytes.as_ptr().cast())
     };
-    if code == 0 {
-        Ok(Subject {
-            start,
-            kind: SUBJECT_OBJECT,
-        })
-    } else {
-        Err(Fault::UNREADABLE)
-    }
+    if code == 0 { Ok(Subject { start, kind: SUBJECT_OBJECT }) } else { Err(Fault::UNREADABLE) }
 }
 
 /// The ruling on `requested`, given what the policy says of the subject.
@@ -379,18 +331,9 @@ pub fn run(table: KernelTable, scratch: &Scratch, subject: Subject) -> Found {
     let len = SUBJECT_ROOM as u32 - subject.start;
     // SAFETY: the callback has the signature that the helper demands, and `state` outlives it.
     unsafe {
-        bpf_loop(
-            len.div_ceil(CHUNK),
-            turn as *mut c_void,
-            (&raw mut state).cast(),
-            0,
-        );
+        bpf_loop(len.div_ceil(CHUNK), turn as *mut c_void, (&raw mut state).cast(), 0);
     }
-    Found {
-        subject,
-        cursor: state.cursor,
-        masks: state.cursor.masks(&table),
-    }
+    Found { subject, cursor: state.cursor, masks: state.cursor.masks(&table) }
 }
 
 /// Takes the next [`CHUNK`] bytes, or as many as are left.
@@ -407,12 +350,7 @@ unsafe extern "C" fn turn(index: u64, state: *mut Match) -> i64 {
             break;
         }
         // SAFETY: the comparison above keeps `at` inside the room.
-        let byte = unsafe {
-            state
-                .room
-                .add((at & (SUBJECT_ROOM as u32 - 1)) as usize)
-                .read()
-        };
+        let byte = unsafe { state.room.add((at & (SUBJECT_ROOM as u32 - 1)) as usize).read() };
         cursor.step(&table, byte);
         i += 1;
     }

@@ -9,7 +9,7 @@ use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::OBJECT_MAX;
 use sensor_ebpf::subject::{KIND_ABSTRACT, ObjectSubject, mapped, transport};
 
-use super::vmlinux::{offset, read};
+use super::vmlinux::{masked, offset, read};
 
 /// `AF_UNSPEC` (`include/linux/socket.h`).
 pub const AF_UNSPEC: u16 = 0;
@@ -30,8 +30,6 @@ const SOCKADDR_IN6: u32 = 24;
 /// A socket, by the addresses of its kernel structures.
 #[derive(Clone, Copy)]
 pub struct Socket {
-    /// `struct sock`.
-    pub sk: u64,
     /// `AF_*`.
     pub family: u16,
     /// Transport byte of subjects.
@@ -41,6 +39,8 @@ pub struct Socket {
 /// An address that a caller named.
 #[derive(Clone, Copy)]
 pub struct Address {
+    /// Whether there is one: the kernel takes `AF_UNSPEC` for none in some calls.
+    pub named: bool,
     /// As subjects write it.
     pub address: [u8; 16],
     /// In host order.
@@ -59,11 +59,7 @@ impl Socket {
     pub fn of_sock(sk: u64) -> Result<Socket, Fault> {
         let family = read(sk + offset!(sock_family))?;
         let protocol = read(sk + offset!(sock_protocol))?;
-        Ok(Socket {
-            sk,
-            family,
-            transport: transport(protocol),
-        })
+        Ok(Socket { family, transport: transport(protocol) })
     }
 
     /// Whether it is of one of the IP families.
@@ -72,9 +68,9 @@ impl Socket {
         self.family == AF_INET || self.family == AF_INET6
     }
 
-    /// The address that the caller named; `None` where the kernel takes it for none at all.
+    /// The address that the caller named.
     #[inline(always)]
-    pub fn address(self, from: u64, len: u32) -> Result<Option<Address>, Fault> {
+    pub fn address(self, from: u64, len: u32) -> Result<Address, Fault> {
         if len < 2 {
             return Err(Fault::BAD_ADDRESS);
         }
@@ -86,75 +82,43 @@ impl Socket {
             let bytes: [u8; 8] = read(from)?;
             let port = u16::from_be_bytes([bytes[2], bytes[3]]);
             let address = mapped([bytes[4], bytes[5], bytes[6], bytes[7]]);
-            Ok(Some(Address { address, port }))
+            Ok(Address { named: true, address, port })
         } else if named == AF_INET6 && self.family == AF_INET6 {
             if len < SOCKADDR_IN6 {
                 return Err(Fault::BAD_ADDRESS);
             }
             let port: [u8; 2] = read(from + 2)?;
             let address: [u8; 16] = read(from + 8)?;
-            Ok(Some(Address {
-                address,
-                port: u16::from_be_bytes(port),
-            }))
+            Ok(Address { named: true, address, port: u16::from_be_bytes(port) })
         } else if named == AF_UNSPEC {
-            Ok(None)
+            Ok(Address { named: false, address: [0; 16], port: 0 })
         } else {
             Err(Fault::BAD_ADDRESS)
         }
     }
 }
 
-/// Where a unix socket can be found.
-pub enum Bound {
-    /// At this mount and dentry.
-    Path(u64, u64),
-    /// Under an abstract name.
-    Abstract(ObjectSubject),
-    /// Nowhere: it has no name, so whoever reaches it was handed a descriptor.
-    Unnamed,
-}
-
-/// Where the unix socket `sk` was bound.
+/// Writes the name of the abstract unix socket in the `sockaddr_un` at `from`, which is `len` bytes
+/// long: family (2 bytes), a NUL, the name.
 #[inline(always)]
-pub fn bound(sk: u64) -> Result<Bound, Fault> {
-    let path = sk + offset!(unix_path);
-    let dentry: u64 = read(path + offset!(path_dentry))?;
-    if dentry != 0 {
-        return Ok(Bound::Path(read(path + offset!(path_mnt))?, dentry));
-    }
-    let address: u64 = read(sk + offset!(unix_addr))?;
-    if address == 0 {
-        return Ok(Bound::Unnamed);
-    }
-    let len: u32 = read(address + offset!(unix_addr_len))?;
-    abstract_name(address + offset!(unix_addr_name), len).map(Bound::Abstract)
-}
-
-/// The abstract name in the `sockaddr_un` at `from`, which is `len` bytes long: family (2 bytes),
-/// a NUL, the name.
-#[inline(always)]
-pub fn abstract_name(from: u64, len: u32) -> Result<ObjectSubject, Fault> {
+pub fn abstract_name(subject: &mut ObjectSubject, from: u64, len: u32) -> Result<(), Fault> {
     const BEFORE: u32 = 3;
     if len < BEFORE || len - BEFORE >= OBJECT_MAX as u32 {
         return Err(Fault::BAD_ADDRESS);
     }
-    let mut subject = ObjectSubject::new();
-    let len = (len - BEFORE) & 127;
+    let len = masked::<127>(u64::from(len - BEFORE)) as u32;
     subject.bytes[0] = KIND_ABSTRACT;
     subject.len = 1 + len;
-    if len > 0 && len < OBJECT_MAX as u32 {
-        // SAFETY: one byte is taken and at most OBJECT_MAX - 1 are written behind it.
-        let code = unsafe {
-            bpf_probe_read_kernel(
-                subject.bytes.as_mut_ptr().add(1).cast(),
-                len,
-                (from + u64::from(BEFORE)) as *const core::ffi::c_void,
-            )
-        };
-        if code != 0 {
-            return Err(Fault::UNREADABLE);
-        }
+    if len == 0 || len >= OBJECT_MAX as u32 {
+        return Ok(());
     }
-    Ok(subject)
+    // SAFETY: one byte is taken and at most OBJECT_MAX - 1 are written behind it.
+    let code = unsafe {
+        bpf_probe_read_kernel(
+            subject.bytes.as_mut_ptr().add(1).cast(),
+            len,
+            (from + u64::from(BEFORE)) as *const core::ffi::c_void,
+        )
+    };
+    if code == 0 { Ok(()) } else { Err(Fault::UNREADABLE) }
 }

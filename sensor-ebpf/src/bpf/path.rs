@@ -12,20 +12,30 @@ use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM, WALK_MAX};
 use sensor_ebpf::subject::{ANON_MEMORY, ANON_OTHER, ANON_PIPE};
 
 use super::scratch::Scratch;
-use super::vmlinux::{Task, offset, read};
+use super::vmlinux::{Task, in_room, masked, offset, read};
 
-/// How an object is named.
-pub enum Name {
+/// How an object is named. Two plain words and no enum with contents: what LLVM leaves undefined in
+/// those, the verifier refuses to see stored.
+#[derive(Clone, Copy)]
+pub struct Name {
+    /// Which of the three.
+    pub kind: Kind,
+    /// Of a path, the index of its first byte in the room; of an anonymous file, its `ANON_*`.
+    pub start: u32,
+}
+
+/// See [`Name::kind`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Kind(u32);
+
+impl Kind {
     /// By the path at `room[start..SUBJECT_ROOM]`.
-    Path {
-        /// Index of its first byte.
-        start: u32,
-    },
-    /// Not at all: it lives on a mount that the kernel keeps to itself. One of `ANON_*`.
-    Anon(u8),
+    pub const PATH: Kind = Kind(0);
+    /// Not at all: it lives on a mount that the kernel keeps to itself.
+    pub const ANON: Kind = Kind(1);
     /// By nothing an agent could have named: a layer below a file system (overlayfs opens its
     /// upper and lower files on private clones of their mounts), judged one level up already.
-    Layer,
+    pub const LAYER: Kind = Kind(2);
 }
 
 /// Walks that are tried before a path counts as unstable. A rename anywhere on the machine makes
@@ -50,7 +60,7 @@ const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// State of one walk. Lives on the stack of the walking program; the callback gets its address.
 struct Walk {
-    room: *mut u8,
+    scratch: *mut Scratch,
     /// Where the walk stands.
     dentry: u64,
     /// Root dentry of the mount it stands in.
@@ -59,15 +69,19 @@ struct Walk {
     mount: u64,
     /// `struct pid` of the acting task's thread group, for `/proc/self`.
     thread_group: u64,
-    /// Index of the first byte written so far.
-    start: u64,
-    /// [`Walk::UNDER_WAY`], [`Walk::DONE`], or the fault that ended it.
-    outcome: u64,
 }
 
 impl Walk {
+    /// Outcome of a walk that has not reached the root.
     const UNDER_WAY: u64 = 1 << 32;
+    /// Outcome of a walk that has. Anything else is the fault that ended it.
     const DONE: u64 = 1 << 33;
+
+    #[inline(always)]
+    fn scratch(&mut self) -> &mut Scratch {
+        // SAFETY: the scratch of the task that is walking, which nobody else touches meanwhile.
+        unsafe { &mut *self.scratch }
+    }
 }
 
 /// Writes the canonical name of `dentry` on `mnt` (a `struct vfsmount`) into `scratch`.
@@ -82,26 +96,15 @@ pub fn name(task: Task, scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<
     let root: u64 = read(mnt + offset!(vfsmount_root))?;
     for _ in 0..TRIES {
         let before = sequence()?;
-        let mut walk = Walk {
-            room: scratch.room.as_mut_ptr(),
-            dentry,
-            root,
-            mount,
-            thread_group,
-            start: SUBJECT_ROOM as u64,
-            outcome: Walk::UNDER_WAY,
-        };
+        scratch.start = SUBJECT_ROOM as u64;
+        scratch.outcome = Walk::UNDER_WAY;
+        let mut walk = Walk { scratch: &raw mut *scratch, dentry, root, mount, thread_group };
         // SAFETY: the callback has the signature that the helper demands, and `walk` outlives it.
         unsafe {
-            bpf_loop(
-                WALK_MAX,
-                step as *mut core::ffi::c_void,
-                (&raw mut walk).cast(),
-                0,
-            );
+            bpf_loop(WALK_MAX, step as *mut core::ffi::c_void, (&raw mut walk).cast(), 0);
         }
         if before & CHANGING == 0 && sequence()? == before {
-            return finish(scratch, &walk);
+            return finish(scratch);
         }
     }
     Err(Fault::UNSTABLE_PATH)
@@ -118,19 +121,15 @@ fn sequence() -> Result<u64, Fault> {
 
 /// What a walk that nothing disturbed has found.
 #[inline(always)]
-fn finish(scratch: &mut Scratch, walk: &Walk) -> Result<Name, Fault> {
-    match walk.outcome {
-        Walk::DONE if walk.start == SUBJECT_ROOM as u64 => {
+fn finish(scratch: &mut Scratch) -> Result<Name, Fault> {
+    match scratch.outcome {
+        Walk::DONE if scratch.start >= SUBJECT_ROOM as u64 => {
             scratch.room[SUBJECT_ROOM - 1] = b'/';
-            Ok(Name::Path {
-                start: SUBJECT_ROOM as u32 - 1,
-            })
+            Ok(Name { kind: Kind::PATH, start: SUBJECT_ROOM as u32 - 1 })
         }
-        Walk::DONE => Ok(Name::Path {
-            start: walk.start as u32,
-        }),
+        Walk::DONE => Ok(Name { kind: Kind::PATH, start: scratch.start as u32 }),
         Walk::UNDER_WAY => Err(Fault::PATH_TOO_LONG),
-        fault => Err(Fault(fault as u32)),
+        fault => Err(Fault(fault as u32 & (Fault::MAX - 1))),
     }
 }
 
@@ -143,33 +142,30 @@ fn unmounted(namespace: u64, dentry: u64) -> Result<Name, Fault> {
     let sb: u64 = read(dentry + offset!(dentry_sb))?;
     let flags: u64 = read(sb + offset!(sb_flags))?;
     if flags & SB_KERNMOUNT == 0 {
-        return Ok(Name::Layer);
+        return Ok(Name { kind: Kind::LAYER, start: 0 });
     }
     let magic: u64 = read(sb + offset!(sb_magic))?;
-    Ok(Name::Anon(match magic {
+    let what = match magic {
         PIPEFS_MAGIC => ANON_PIPE,
         TMPFS_MAGIC | HUGETLBFS_MAGIC => ANON_MEMORY,
         _ => ANON_OTHER,
-    }))
+    };
+    Ok(Name { kind: Kind::ANON, start: u32::from(what) })
 }
 
 /// One step up: over a mount point, or over one component. Returns 1 to end the loop.
 unsafe extern "C" fn step(_: u64, walk: *mut Walk) -> i64 {
     // SAFETY: the helper passes on the pointer that `name` gave it.
     let walk = unsafe { &mut *walk };
-    let result = if walk.dentry == walk.root {
-        cross(walk)
-    } else {
-        component(walk)
-    };
+    let result = if walk.dentry == walk.root { cross(walk) } else { component(walk) };
     match result {
         Ok(Walk::UNDER_WAY) => 0,
         Ok(outcome) => {
-            walk.outcome = outcome;
+            walk.scratch().outcome = outcome;
             1
         }
         Err(Fault(fault)) => {
-            walk.outcome = u64::from(fault);
+            walk.scratch().outcome = u64::from(fault);
             1
         }
     }
@@ -204,38 +200,36 @@ fn component(walk: &mut Walk) -> Result<u64, Fault> {
     if len > NAME_MAX as u64 {
         return Err(Fault::UNREADABLE);
     }
-    if len + 1 >= walk.start {
+    let start = walk.scratch().start;
+    if len + 1 >= start {
         return Err(Fault::PATH_TOO_LONG);
     }
-    let slash = put(walk, walk.start - len - 1, len, name)?;
-    if parent == walk.root && slash.is_ascii_digit() && is_own_process(walk)? {
-        own_process(walk)?;
+    let first = put(walk.scratch(), start - len - 1, len, name)?;
+    if parent == walk.root && first.is_ascii_digit() && is_own_process(walk)? {
+        own_process(walk.scratch(), start)?;
     } else {
-        walk.start -= len + 1;
+        walk.scratch().start = start - len - 1;
     }
     walk.dentry = parent;
     Ok(Walk::UNDER_WAY)
 }
 
-/// Writes `/` at `at` and the `len` bytes at kernel address `name` behind it; returns the first.
+/// Writes `/` at `at` and the `len` bytes at kernel address `name` behind it; returns the name's
+/// first byte.
 #[inline(always)]
-fn put(walk: &Walk, at: u64, len: u64, name: u64) -> Result<u8, Fault> {
-    let at = (at & (SUBJECT_ROOM as u64 - 1)) as usize;
+fn put(scratch: &mut Scratch, at: u64, len: u64, name: u64) -> Result<u8, Fault> {
+    let at = in_room(at);
     // SAFETY: `at` is below SUBJECT_ROOM and the length at most NAME_MAX, and the room has
     // NAME_MAX + 1 bytes behind SUBJECT_ROOM.
     unsafe {
-        let slash = walk.room.add(at);
+        let slash = scratch.room.as_mut_ptr().add(at);
         slash.write_volatile(b'/');
         let code = bpf_probe_read_kernel(
             slash.add(1).cast(),
-            (len & NAME_MAX as u64) as u32,
+            masked::<{ NAME_MAX as u64 }>(len) as u32,
             name as *const core::ffi::c_void,
         );
-        if code == 0 {
-            Ok(slash.add(1).read_volatile())
-        } else {
-            Err(Fault::UNREADABLE)
-        }
+        if code == 0 { Ok(slash.add(1).read_volatile()) } else { Err(Fault::UNREADABLE) }
     }
 }
 
@@ -256,17 +250,17 @@ fn is_own_process(walk: &Walk) -> Result<bool, Fault> {
 /// Writes `/self` where the task's own pid would have stood, so that no rule ever needs to name a
 /// pid.
 #[inline(always)]
-fn own_process(walk: &mut Walk) -> Result<(), Fault> {
+fn own_process(scratch: &mut Scratch, start: u64) -> Result<(), Fault> {
     const SELF: [u8; 5] = *b"/self";
-    if walk.start <= SELF.len() as u64 {
+    if start <= SELF.len() as u64 {
         return Err(Fault::PATH_TOO_LONG);
     }
-    walk.start -= SELF.len() as u64;
-    let at = (walk.start & (SUBJECT_ROOM as u64 - 1)) as usize;
+    scratch.start = start - SELF.len() as u64;
+    let at = in_room(scratch.start);
     let mut i = 0;
     while i < SELF.len() {
         // SAFETY: `at` is below SUBJECT_ROOM and there is slack of more than five bytes behind it.
-        unsafe { walk.room.add(at + i).write_volatile(SELF[i]) };
+        unsafe { scratch.room.as_mut_ptr().add(at + i).write_volatile(SELF[i]) };
         i += 1;
     }
     Ok(())

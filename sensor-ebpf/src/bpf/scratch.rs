@@ -13,6 +13,12 @@ use super::vmlinux::Task;
 pub struct Scratch {
     /// The bytes.
     pub room: [u8; SUBJECT_ROOM + NAME_MAX + 1],
+    /// Index of the first byte of the path being written. Here and not on the stack, where the
+    /// verifier would follow its value through every turn of the walking loop and never see two
+    /// turns alike; what memory holds it does not know. The same goes for `outcome`.
+    pub start: u64,
+    /// How the walk ended; see `path::Walk`.
+    pub outcome: u64,
     /// The creation that `path_mknod` refused last while its name was still being looked up.
     pub pending_parent: u64,
     /// See [`Scratch::pending_parent`].
@@ -37,10 +43,6 @@ pub fn of(task: Task) -> Result<&'static mut Scratch, Fault> {
 #[inline(always)]
 pub fn peer_of(task: Task) -> Result<&'static mut Scratch, Fault> {
     // SAFETY: as in `of`.
-    unsafe {
-        SCRATCH_PEER
-            .get_or_create(task, core::ptr::null_mut())
-            .as_mut()
-    }
-    .ok_or(Fault::NO_SCRATCH)
+    unsafe { SCRATCH_PEER.get_or_create(task, core::ptr::null_mut()).as_mut() }
+        .ok_or(Fault::NO_SCRATCH)
 }

@@ -8,6 +8,7 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
 use sensor_ebpf::hook::Fault;
+use sensor_ebpf::limits::SUBJECT_ROOM;
 
 /// An opaque kernel structure; pointers to it keep the type that the verifier gave them.
 #[repr(transparent)]
@@ -60,12 +61,49 @@ pub fn read<T: Copy>(from: u64) -> Result<T, Fault> {
             size_of::<T>() as u32,
             from as *const core::ffi::c_void,
         );
-        if code == 0 {
-            Ok(value.assume_init())
-        } else {
-            Err(Fault::UNREADABLE)
-        }
+        if code == 0 { Ok(value.assume_init()) } else { Err(Fault::UNREADABLE) }
     }
+}
+
+/// `value & MASK`, done where the verifier sees it. LLVM leaves out a mask whose effect it has
+/// already proven by a comparison that the verifier does not follow.
+#[inline(always)]
+pub fn masked<const MASK: u64>(mut value: u64) -> u64 {
+    const { assert!(MASK <= i32::MAX as u64) };
+    // SAFETY: one instruction on one register.
+    unsafe {
+        core::arch::asm!(
+            "{value} &= {mask}",
+            value = inout(reg) value,
+            mask = const MASK,
+            options(nomem, nostack),
+        );
+    }
+    value
+}
+
+/// [`masked`] to an index into a scratch room.
+#[inline(always)]
+pub fn in_room(index: u64) -> usize {
+    masked::<{ SUBJECT_ROOM as u64 - 1 }>(index) as usize
+}
+
+/// `-errno` as a hook returns it. By hand, because the verifier follows a subtraction but not the
+/// negation that LLVM makes of it, and demands a value in [-4095, 0] (`bpf_lsm_get_retval_range`).
+#[inline(always)]
+pub fn negative(errno: i32) -> i32 {
+    let errno = masked::<4095>(u64::from(errno.unsigned_abs()));
+    let mut value = 0_i64;
+    // SAFETY: one instruction on two registers.
+    unsafe {
+        core::arch::asm!(
+            "{value} -= {errno}",
+            value = inout(reg) value,
+            errno = in(reg) errno,
+            options(nomem, nostack),
+        );
+    }
+    value as i32
 }
 
 /// The running task.
@@ -123,10 +161,7 @@ impl File {
         let path = offset!(file_path);
         // SAFETY: a trusted file and the two pointers of its embedded `struct path`.
         unsafe {
-            (
-                load(self.0, path + offset!(path_mnt)),
-                load(self.0, path + offset!(path_dentry)),
-            )
+            (load(self.0, path + offset!(path_mnt)), load(self.0, path + offset!(path_dentry)))
         }
     }
 

@@ -10,7 +10,9 @@ use sensor_ebpf::layout::{FIELDS, Layout};
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// No BTF, or BTF that cannot be read.
-    #[error("cannot read the kernel's type information at {path}: {source}; a kernel with CONFIG_DEBUG_INFO_BTF=y is needed")]
+    #[error(
+        "cannot read the kernel's type information at {path}: {source}; a kernel with CONFIG_DEBUG_INFO_BTF=y is needed"
+    )]
     Btf {
         /// The file.
         path: &'static str,
@@ -18,7 +20,9 @@ pub enum LayoutError {
         source: btf_rs::Error,
     },
     /// A field that the programs read does not exist.
-    #[error("this kernel has no field {field} in struct {of}; this version of picket does not know its layout")]
+    #[error(
+        "this kernel has no field {field} in struct {of}; this version of picket does not know its layout"
+    )]
     Field {
         /// The structure.
         of: &'static str,
@@ -26,7 +30,9 @@ pub enum LayoutError {
         field: &'static str,
     },
     /// Two fields that the programs read in one go are no neighbours.
-    #[error("struct {of}: {second} does not follow {first}; this version of picket does not know this kernel's layout")]
+    #[error(
+        "struct {of}: {second} does not follow {first}; this version of picket does not know this kernel's layout"
+    )]
     NotNeighbours {
         /// The structure.
         of: &'static str,
@@ -44,7 +50,9 @@ pub enum LayoutError {
         source: std::io::Error,
     },
     /// A symbol is missing or its address is hidden.
-    #[error("/proc/kallsyms does not show the address of {0}; it takes root, kernel.kptr_restrict below 2, and CONFIG_KALLSYMS_ALL=y")]
+    #[error(
+        "/proc/kallsyms does not show the address of {0}; it takes root, kernel.kptr_restrict below 2, and CONFIG_KALLSYMS_ALL=y"
+    )]
     Symbol(&'static str),
 }
 
@@ -59,8 +67,10 @@ const DCACHE_PAR_LOOKUP: u64 = 1 << 28;
 impl BtfFields {
     /// Reads the running kernel's BTF.
     pub fn of_this_kernel() -> Result<BtfFields, LayoutError> {
-        let btf = Btf::from_file(VMLINUX_BTF)
-            .map_err(|source| LayoutError::Btf { path: VMLINUX_BTF, source })?;
+        let btf = Btf::from_file(VMLINUX_BTF).map_err(|source| LayoutError::Btf {
+            path: VMLINUX_BTF,
+            source,
+        })?;
         Ok(BtfFields { btf })
     }
 
@@ -68,9 +78,12 @@ impl BtfFields {
     #[must_use]
     pub fn offset(&self, of: &str, path: &str) -> Option<u64> {
         let mut bits = 0;
-        let mut ty = self.btf.resolve_types_by_name(of).ok()?.into_iter().find(|ty| {
-            matches!(ty, Type::Struct(of) if !of.members.is_empty())
-        })?;
+        let mut ty = self
+            .btf
+            .resolve_types_by_name(of)
+            .ok()?
+            .into_iter()
+            .find(|ty| matches!(ty, Type::Struct(of) if !of.members.is_empty()))?;
         for name in path.split('.') {
             let (at, of) = self.member(&ty, name)?;
             bits += u64::from(at);
@@ -81,7 +94,9 @@ impl BtfFields {
 
     /// Bit offset and type of a member, in anonymous members too: on 7.3 `file.f_path` is in one.
     fn member(&self, ty: &Type, name: &str) -> Option<(u32, Type)> {
-        let (Type::Struct(of) | Type::Union(of)) = self.strip(ty.clone())? else { return None };
+        let (Type::Struct(of) | Type::Union(of)) = self.strip(ty.clone())? else {
+            return None;
+        };
         for member in &of.members {
             let of_member = self.btf.resolve_chained_type(member).ok()?;
             let named = self.btf.resolve_name(member).unwrap_or_default();
@@ -113,12 +128,16 @@ impl BtfFields {
 
     /// Value of an enumerator.
     fn enumerator(&self, of: &str, name: &str) -> Option<u64> {
-        self.btf.resolve_types_by_name(of).ok()?.iter().find_map(|ty| match ty {
-            Type::Enum(of) => of.members.iter().find_map(|member| {
-                (self.btf.resolve_name(member).ok()? == name).then(|| u64::from(member.val()))
-            }),
-            _ => None,
-        })
+        self.btf
+            .resolve_types_by_name(of)
+            .ok()?
+            .iter()
+            .find_map(|ty| match ty {
+                Type::Enum(of) => of.members.iter().find_map(|member| {
+                    (self.btf.resolve_name(member).ok()? == name).then(|| u64::from(member.val()))
+                }),
+                _ => None,
+            })
     }
 
     /// Whether BPF LSM programs can be attached to a hook.
@@ -133,22 +152,30 @@ impl BtfFields {
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         let mut offsets = [0; FIELDS.len()];
         for (slot, (of, field)) in offsets.iter_mut().zip(FIELDS) {
-            *slot = self.offset(of, field).ok_or(LayoutError::Field { of, field })?;
+            *slot = self
+                .offset(of, field)
+                .ok_or(LayoutError::Field { of, field })?;
         }
         let mut layout = Layout::from_offsets(&offsets);
-        neighbours("dentry", ("d_parent", layout.dentry_parent), ("d_name", layout.dentry_name))?;
+        neighbours(
+            "dentry",
+            ("d_parent", layout.dentry_parent),
+            ("d_name", layout.dentry_name),
+        )?;
         neighbours(
             "mount",
             ("mnt_parent", layout.mount_parent),
             ("mnt_mountpoint", layout.mount_mountpoint),
         )?;
-        layout.dcache_par_lookup =
-            self.enumerator("dentry_flags", "DCACHE_PAR_LOOKUP").unwrap_or(DCACHE_PAR_LOOKUP);
-        let symbols = std::fs::read_to_string(KALLSYMS)
-            .map_err(|source| LayoutError::Symbols { path: KALLSYMS, source })?;
+        layout.dcache_par_lookup = self
+            .enumerator("dentry_flags", "DCACHE_PAR_LOOKUP")
+            .unwrap_or(DCACHE_PAR_LOOKUP);
+        let symbols = std::fs::read_to_string(KALLSYMS).map_err(|source| LayoutError::Symbols {
+            path: KALLSYMS,
+            source,
+        })?;
         // A `seqlock_t` begins with its sequence counter.
-        [layout.rename_seq, layout.mount_seq] =
-            addresses(&symbols, ["rename_lock", "mount_lock"])?;
+        [layout.rename_seq, layout.mount_seq] = addresses(&symbols, ["rename_lock", "mount_lock"])?;
         Ok(layout)
     }
 }
@@ -164,7 +191,11 @@ fn neighbours(
     (first, at): (&'static str, u64),
     (second, next): (&'static str, u64),
 ) -> Result<(), LayoutError> {
-    if next == at + 8 { Ok(()) } else { Err(LayoutError::NotNeighbours { of, first, second }) }
+    if next == at + 8 {
+        Ok(())
+    } else {
+        Err(LayoutError::NotNeighbours { of, first, second })
+    }
 }
 
 /// Addresses of data symbols in the text of `/proc/kallsyms`.
@@ -179,13 +210,19 @@ fn addresses<const N: usize>(
             (words.next(), words.next(), words.next(), words.next())
             && names.contains(&name)
         {
-            found.entry(name).or_insert(u64::from_str_radix(address, 16).unwrap_or(0));
+            found
+                .entry(name)
+                .or_insert(u64::from_str_radix(address, 16).unwrap_or(0));
         }
     }
     let mut result = [0; N];
     for (slot, name) in result.iter_mut().zip(names) {
         let address = found.get(name).copied().unwrap_or(0);
-        *slot = if address == 0 { return Err(LayoutError::Symbol(name)) } else { address };
+        *slot = if address == 0 {
+            return Err(LayoutError::Symbol(name));
+        } else {
+            address
+        };
     }
     Ok(result)
 }
@@ -207,7 +244,12 @@ mod tests {
     #[test]
     fn fields_that_a_read_takes_together_must_be_neighbours() {
         assert!(neighbours("dentry", ("a", 24), ("b", 32)).is_ok());
-        let error = neighbours("dentry", ("a", 24), ("b", 40)).unwrap_err().to_string();
-        assert!(error.contains("struct dentry: b does not follow a"), "{error}");
+        let error = neighbours("dentry", ("a", 24), ("b", 40))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("struct dentry: b does not follow a"),
+            "{error}"
+        );
     }
 }

@@ -57,7 +57,11 @@ fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<RawFd> {
             size_of::<bpf_attr>(),
         )
     };
-    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(code as RawFd) }
+    if code < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(code as RawFd)
+    }
 }
 
 /// Makes a map.
@@ -92,10 +96,7 @@ pub fn update<K: Bytes, V: Bytes>(map: BorrowedFd<'_>, key: &K, value: &[V]) -> 
 }
 
 /// Reads a value of a map; `None` if the key has none. For a map with values of type `V`.
-pub fn lookup<K: Bytes, V: Bytes + Default>(
-    map: BorrowedFd<'_>,
-    key: &K,
-) -> io::Result<Option<V>> {
+pub fn lookup<K: Bytes, V: Bytes + Default>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
     let mut value = V::default();
     let mut attr = attr();
     attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;

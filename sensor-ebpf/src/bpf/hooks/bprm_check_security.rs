@@ -13,9 +13,7 @@ use crate::bpf::vmlinux::{File, Opaque, load, offset};
 
 #[lsm(hook = "bprm_check_security")]
 pub fn bprm_check_security(ctx: LsmContext) -> i32 {
-    judge::hook(Hook::BPRM_CHECK_SECURITY, |actor| {
-        try_bprm_check_security(&ctx, actor)
-    })
+    judge::hook(Hook::BPRM_CHECK_SECURITY, |actor| try_bprm_check_security(&ctx, actor))
 }
 
 #[inline(always)]

@@ -28,9 +28,6 @@ fn try_file_mprotect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
         return Ok(Ruling::ALLOW);
     }
     let path = file + offset!(file_path);
-    let (mnt, dentry) = (
-        read(path + offset!(path_mnt))?,
-        read(path + offset!(path_dentry))?,
-    );
+    let (mnt, dentry) = (read(path + offset!(path_mnt))?, read(path + offset!(path_dentry))?);
     actor.judge_path(Hook::FILE_MPROTECT, Rights::MAP, mnt, dentry)
 }

@@ -56,11 +56,7 @@ fn requested(mode: u32, flags: u32, directory: bool) -> Rights {
     }
     let mut rights = Rights::NONE;
     if mode & FMODE_READ != 0 {
-        rights |= if directory {
-            Rights::LIST
-        } else {
-            Rights::READ
-        };
+        rights |= if directory { Rights::LIST } else { Rights::READ };
     }
     if mode & FMODE_WRITE != 0 || flags & O_TRUNC != 0 {
         rights |= Rights::WRITE;

@@ -16,11 +16,5 @@ pub fn path_mkdir(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_path_mkdir(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_entry(
-        actor,
-        Hook::PATH_MKDIR,
-        Rights::CREATE,
-        ctx.arg(0),
-        ctx.arg(1),
-    )
+    super::judge_entry(actor, Hook::PATH_MKDIR, Rights::CREATE, ctx.arg(0), ctx.arg(1))
 }

@@ -31,17 +31,8 @@ fn try_path_mknod(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (dentry, mode, dev) = (dentry as u64, ctx.arg::<u16>(2) & S_IFMT, ctx.arg::<u32>(3));
     // A character device 0:0 is a whiteout, which every user may make.
     let device = mode == S_IFBLK || (mode == S_IFCHR && dev != 0);
-    let rights = if device {
-        Rights::CREATE.or(Rights::DEVICE)
-    } else {
-        Rights::CREATE
-    };
-    let ruling = actor.judge_path(
-        Hook::PATH_MKNOD,
-        rights,
-        super::mount_of(ctx.arg(0)),
-        dentry,
-    )?;
+    let rights = if device { Rights::CREATE.or(Rights::DEVICE) } else { Rights::CREATE };
+    let ruling = actor.judge_path(Hook::PATH_MKNOD, rights, super::mount_of(ctx.arg(0)), dentry)?;
     if ruling.decision.verdict == Verdict::Allow {
         return Ok(ruling);
     }
@@ -53,11 +44,7 @@ fn try_path_mknod(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
         return Ok(Ruling::ALLOW);
     }
     if speculative && !asked_before(scratch, dentry)? {
-        return Ok(Ruling {
-            errno: ESTALE,
-            ..ruling
-        }
-        .silent());
+        return Ok(Ruling { errno: ESTALE, ..ruling }.silent());
     }
     scratch.pending_parent = 0;
     scratch.reported = dentry;

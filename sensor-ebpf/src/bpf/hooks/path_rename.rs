@@ -26,16 +26,8 @@ fn try_path_rename(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (old, new, mnt) = (old as u64, new as u64, super::mount_of(ctx.arg(2)));
     let exchange = ctx.arg::<u32>(4) & RENAME_EXCHANGE != 0;
     let replaces = file_type(new)? != 0;
-    let old_rights = if exchange {
-        Rights::DELETE.or(Rights::CREATE)
-    } else {
-        Rights::DELETE
-    };
-    let new_rights = if replaces {
-        Rights::DELETE.or(Rights::CREATE)
-    } else {
-        Rights::CREATE
-    };
+    let old_rights = if exchange { Rights::DELETE.or(Rights::CREATE) } else { Rights::DELETE };
+    let new_rights = if replaces { Rights::DELETE.or(Rights::CREATE) } else { Rights::CREATE };
     let names = ((old, old_rights), (new, new_rights));
     super::judge_move(actor, Hook::PATH_RENAME, names.0, names.1, mnt, exchange)
 }

@@ -16,11 +16,5 @@ pub fn path_rmdir(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_path_rmdir(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_entry(
-        actor,
-        Hook::PATH_RMDIR,
-        Rights::DELETE,
-        ctx.arg(0),
-        ctx.arg(1),
-    )
+    super::judge_entry(actor, Hook::PATH_RMDIR, Rights::DELETE, ctx.arg(0), ctx.arg(1))
 }

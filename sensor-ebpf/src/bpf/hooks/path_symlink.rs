@@ -17,11 +17,5 @@ pub fn path_symlink(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_path_symlink(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_entry(
-        actor,
-        Hook::PATH_SYMLINK,
-        Rights::CREATE,
-        ctx.arg(0),
-        ctx.arg(1),
-    )
+    super::judge_entry(actor, Hook::PATH_SYMLINK, Rights::CREATE, ctx.arg(0), ctx.arg(1))
 }

@@ -21,10 +21,5 @@ fn try_path_truncate(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let path: *const Opaque = ctx.arg(0);
     // SAFETY: a `const struct path *` argument, and one of its pointer fields.
     let dentry: u64 = unsafe { load(path, offset!(path_dentry)) };
-    actor.judge_path(
-        Hook::PATH_TRUNCATE,
-        Rights::WRITE,
-        super::mount_of(path),
-        dentry,
-    )
+    actor.judge_path(Hook::PATH_TRUNCATE, Rights::WRITE, super::mount_of(path), dentry)
 }

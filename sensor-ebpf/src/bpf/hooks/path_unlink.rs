@@ -16,11 +16,5 @@ pub fn path_unlink(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_path_unlink(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_entry(
-        actor,
-        Hook::PATH_UNLINK,
-        Rights::DELETE,
-        ctx.arg(0),
-        ctx.arg(1),
-    )
+    super::judge_entry(actor, Hook::PATH_UNLINK, Rights::DELETE, ctx.arg(0), ctx.arg(1))
 }

@@ -15,17 +15,11 @@ const PTRACE_MODE_NOAUDIT: u32 = 4;
 
 #[lsm(hook = "ptrace_access_check")]
 pub fn ptrace_access_check(ctx: LsmContext) -> i32 {
-    judge::hook(Hook::PTRACE_ACCESS_CHECK, |actor| {
-        try_ptrace_access_check(&ctx, actor)
-    })
+    judge::hook(Hook::PTRACE_ACCESS_CHECK, |actor| try_ptrace_access_check(&ctx, actor))
 }
 
 #[inline(always)]
 fn try_ptrace_access_check(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let ruling = super::judge_process(actor, Hook::PTRACE_ACCESS_CHECK, Task(ctx.arg(0)))?;
-    if ctx.arg::<u32>(1) & PTRACE_MODE_NOAUDIT != 0 {
-        Ok(ruling.silent())
-    } else {
-        Ok(ruling)
-    }
+    if ctx.arg::<u32>(1) & PTRACE_MODE_NOAUDIT != 0 { Ok(ruling.silent()) } else { Ok(ruling) }
 }

@@ -28,20 +28,22 @@ fn try_socket_bind(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     if socket.family == AF_NETLINK {
         return Ok(Ruling::ALLOW);
     }
+    let mut subject = ObjectSubject::new();
     if socket.family == AF_UNIX {
         let first: [u8; 3] = read(from)?;
         if len < ABSTRACT_MIN || first[2] != 0 {
             return Ok(Ruling::ALLOW);
         }
-        return actor.judge_object(Hook::SOCKET_BIND, Rights::BIND, &abstract_name(from, len)?);
-    }
-    if !socket.is_inet() {
+        abstract_name(&mut subject, from, len)?;
+    } else if socket.is_inet() {
+        let at = socket.address(from, len)?;
+        if !at.named {
+            // `AF_UNSPEC` on an IPv6 socket, which the kernel refuses.
+            return Err(Fault::BAD_ADDRESS);
+        }
+        subject.set_inet(socket.transport, &at.address, at.port);
+    } else {
         return Err(Fault::UNKNOWN_FAMILY);
     }
-    let Some(at) = socket.address(from, len)? else {
-        // `AF_UNSPEC` on an IPv6 socket, which the kernel refuses.
-        return Err(Fault::BAD_ADDRESS);
-    };
-    let subject = ObjectSubject::inet(socket.transport, at.address, at.port);
     actor.judge_object(Hook::SOCKET_BIND, Rights::BIND, &subject)
 }

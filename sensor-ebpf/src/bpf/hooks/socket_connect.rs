@@ -16,9 +16,7 @@ use crate::bpf::vmlinux::read;
 
 #[lsm(hook = "socket_connect")]
 pub fn socket_connect(ctx: LsmContext) -> i32 {
-    judge::hook(Hook::SOCKET_CONNECT, |actor| {
-        try_socket_connect(&ctx, actor)
-    })
+    judge::hook(Hook::SOCKET_CONNECT, |actor| try_socket_connect(&ctx, actor))
 }
 
 #[inline(always)]
@@ -35,9 +33,10 @@ fn try_socket_connect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> 
         // Takes a connection back, on every family.
         return Ok(Ruling::ALLOW);
     }
-    let Some(to) = socket.address(from, ctx.arg::<u32>(2))? else {
+    let to = socket.address(from, ctx.arg::<u32>(2))?;
+    if !to.named {
         return Ok(Ruling::ALLOW);
-    };
+    }
     let subject = ObjectSubject::inet(socket.transport, destination(to.address), to.port);
     actor.judge_object(Hook::SOCKET_CONNECT, Rights::CONNECT, &subject)
 }

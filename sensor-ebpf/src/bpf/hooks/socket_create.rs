@@ -24,11 +24,9 @@ pub fn socket_create(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_socket_create(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (family, kind, protocol) = (ctx.arg::<i32>(0), ctx.arg::<i32>(1), ctx.arg::<i32>(2));
-    let (Ok(family), Ok(kind), Ok(protocol)) = (
-        u16::try_from(family),
-        u8::try_from(kind),
-        u16::try_from(protocol),
-    ) else {
+    let (Ok(family), Ok(kind), Ok(protocol)) =
+        (u16::try_from(family), u8::try_from(kind), u16::try_from(protocol))
+    else {
         return Err(Fault::UNKNOWN_FAMILY);
     };
     let subject = ObjectSubject::family(family, kind, protocol);
@@ -36,9 +34,6 @@ fn try_socket_create(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     if family == AF_INET || family == AF_INET6 {
         Ok(ruling)
     } else {
-        Ok(Ruling {
-            errno: EAFNOSUPPORT,
-            ..ruling
-        })
+        Ok(Ruling { errno: EAFNOSUPPORT, ..ruling })
     }
 }

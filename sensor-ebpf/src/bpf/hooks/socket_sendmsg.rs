@@ -21,9 +21,7 @@ pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
     if unsafe { load::<u64>(message, offset!(msghdr_name)) } == 0 {
         return 0;
     }
-    judge::hook(Hook::SOCKET_SENDMSG, |actor| {
-        try_socket_sendmsg(&ctx, actor)
-    })
+    judge::hook(Hook::SOCKET_SENDMSG, |actor| try_socket_sendmsg(&ctx, actor))
 }
 
 #[inline(always)]
@@ -37,20 +35,13 @@ fn try_socket_sendmsg(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> 
     }
     let message: *const Opaque = ctx.arg(1);
     // SAFETY: the `struct msghdr *` argument, and two of its fields.
-    let (name, len): (u64, u32) = unsafe {
-        (
-            load(message, offset!(msghdr_name)),
-            load(message, offset!(msghdr_namelen)),
-        )
-    };
-    let Some(to) = socket.address(name, len)? else {
+    let (name, len): (u64, u32) =
+        unsafe { (load(message, offset!(msghdr_name)), load(message, offset!(msghdr_namelen))) };
+    let to = socket.address(name, len)?;
+    if !to.named {
         return Ok(Ruling::ALLOW);
-    };
-    let right = if socket.transport == TRANSPORT_TCP {
-        Rights::CONNECT
-    } else {
-        Rights::SEND
-    };
+    }
+    let right = if socket.transport == TRANSPORT_TCP { Rights::CONNECT } else { Rights::SEND };
     let subject = ObjectSubject::inet(socket.transport, destination(to.address), to.port);
     actor.judge_object(Hook::SOCKET_SENDMSG, right, &subject)
 }

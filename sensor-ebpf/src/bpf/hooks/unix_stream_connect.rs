@@ -12,17 +12,10 @@ use crate::bpf::judge::{self, Actor, Ruling};
 
 #[lsm(hook = "unix_stream_connect")]
 pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
-    judge::hook(Hook::UNIX_STREAM_CONNECT, |actor| {
-        try_unix_stream_connect(&ctx, actor)
-    })
+    judge::hook(Hook::UNIX_STREAM_CONNECT, |actor| try_unix_stream_connect(&ctx, actor))
 }
 
 #[inline(always)]
 fn try_unix_stream_connect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_unix(
-        actor,
-        Hook::UNIX_STREAM_CONNECT,
-        Rights::CONNECT,
-        ctx.arg::<u64>(1),
-    )
+    super::judge_unix(actor, Hook::UNIX_STREAM_CONNECT, Rights::CONNECT, ctx.arg::<u64>(1))
 }
