@@ -1,6 +1,8 @@
 //! The command line: one verb a file. The only module that prints.
 
 mod doctor;
+mod explain;
+mod policy;
 mod run;
 
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ struct Cli {
 enum Verb {
     Run(run::Args),
     Doctor(doctor::Args),
+    Explain(explain::Args),
+    Policy(policy::Args),
 }
 
 /// Exit code of a failure of picket itself, as `env(1)`, `timeout(1)` and others use it, so that it
@@ -37,6 +41,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
         Verb::Doctor(args) => doctor::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Policy(args) => policy::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         let style = anstyle::AnsiColor::Red.on_default().bold();

@@ -18,6 +18,7 @@ mod host;
 mod links;
 mod lint;
 mod load;
+pub mod manifest;
 mod model;
 mod read;
 mod rules;
@@ -32,6 +33,7 @@ use sensor_ebpf::verdict::{self, Decision, Masks};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Report, Severity, Span};
 pub use host::{Host, Link, NoHost};
+pub use manifest::schema;
 pub use model::RuleKind;
 pub use read::{API_VERSION, KIND};
 pub use rules::RuleInfo;

@@ -1,0 +1,202 @@
+//! `picket explain`: what a policy says of an operation, and why. Runs the matcher and the verdict
+//! that the kernel runs, over the table that the kernel gets; needs no root and no kernel.
+
+mod advice;
+mod subject;
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use anyhow::Context;
+use sensor_ebpf::rights::Rights;
+use sensor_ebpf::verdict::Verdict;
+use serde::Serialize;
+
+use super::policy::given::{self, Given};
+use crate::policy::{Compiled, Judged, Options, RuleInfo, compile};
+use crate::policy_host::LocalHost;
+use subject::Subject;
+
+/// Say what a policy says of an operation: the verdict, the rule that decides and its reason, and
+/// what would have to be added to allow it.
+///
+/// Exit code 0 if every operation is allowed (an audited one is), 1 if one is denied or would be
+/// asked about.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The policy file.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Print one JSON object per subject.
+    #[arg(long)]
+    json: bool,
+    /// Take paths as the kernel would name them, and do not follow this machine's links.
+    #[arg(long)]
+    literal: bool,
+    #[command(flatten)]
+    given: Given,
+    /// What is done: read, write, list, create, delete, link, attr, exec, map, connect, send, bind
+    /// or socket; several with commas between them.
+    #[arg(value_parser = rights)]
+    right: Rights,
+    /// To what: an absolute path, `tcp:192.0.2.1:443`, `udp:[2001:db8::1]:53`, `unix:/run/x.sock`,
+    /// `unix:@name`, `socket:inet/raw/1`, `pipe` or `memfd`; `-` reads one per line. `\xHH` is a
+    /// byte, as events print it.
+    #[arg(required = true, value_name = "SUBJECT")]
+    subjects: Vec<OsString>,
+}
+
+fn rights(text: &str) -> Result<Rights, String> {
+    let mut all = Rights::NONE;
+    for name in text.split(',') {
+        let known = || Rights::NAMES.iter().map(|(_, name)| *name).collect::<Vec<_>>();
+        all |= Rights::from_name(name).ok_or_else(|| {
+            format!("unknown right `{name}`; the rights are {}", known().join(", "))
+        })?;
+    }
+    Ok(all)
+}
+
+/// What there is to say of one subject.
+#[derive(Debug, Serialize)]
+struct Explanation<'c> {
+    policy: &'c str,
+    rights: Vec<&'static str>,
+    /// The subject that was judged, as events name it.
+    subject: String,
+    /// What was asked about, where a link leads from it to the subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<String>,
+    verdict: &'static str,
+    /// The rights that brought the verdict about.
+    because: Vec<&'static str>,
+    /// The rule that decides, if one speaks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<Named<'c>>,
+    /// Why there is no rule, or why the rule applies, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// What would have to be added or removed to allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_allow: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Named<'c> {
+    id: u32,
+    #[serde(flatten)]
+    rule: &'c RuleInfo,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let source = given::source(&args.policy)
+        .with_context(|| format!("cannot read {}", args.policy.display()))?;
+    let variables = args.given.variables()?;
+    let compiled = match compile(&source, &variables, &LocalHost, Options::default()) {
+        Ok(compiled) => compiled,
+        Err(diagnostics) => {
+            anstream::eprintln!("{}", diagnostics.render(io::stderr().is_terminal()));
+            anyhow::bail!("{} cannot be used", args.policy.display());
+        }
+    };
+    let mut allowed = true;
+    for given in &args.subjects {
+        if given == "-" {
+            for line in io::stdin().lock().split(b'\n') {
+                let line = line.context("cannot read standard input")?;
+                if !line.is_empty() {
+                    allowed &= one(args, &compiled, &line)?;
+                }
+            }
+        } else {
+            allowed &= one(args, &compiled, given.as_bytes())?;
+        }
+    }
+    Ok(ExitCode::from(u8::from(!allowed)))
+}
+
+/// Explains one subject; whether it is allowed.
+fn one(args: &Args, compiled: &Compiled, given: &[u8]) -> anyhow::Result<bool> {
+    let host = (!args.literal).then_some(&LocalHost);
+    let subject = Subject::parse(given, args.right, host.map(|host| host as _))?;
+    let judged = compiled.judge(subject.space(), subject.bytes(), args.right);
+    let explanation = explain(args.right, compiled, &subject, &judged, given);
+    if args.json {
+        println!("{}", serde_json::to_string(&explanation)?);
+    } else {
+        print(&explanation)?;
+    }
+    Ok(judged.decision.verdict <= Verdict::Audit)
+}
+
+fn explain<'c>(
+    rights: Rights,
+    compiled: &'c Compiled,
+    subject: &Subject,
+    judged: &Judged,
+    given: &[u8],
+) -> Explanation<'c> {
+    let decision = judged.decision;
+    let deciding = if decision.because.is_empty() { rights } else { decision.because };
+    let id = each(deciding).map(|right| judged.rule(right)).find(|id| *id != 0).unwrap_or(0);
+    let shown = subject.to_string();
+    let given = crate::event::subject::printable(given);
+    Explanation {
+        policy: &compiled.name,
+        rights: rights.names().collect(),
+        given: (subject.was_followed()).then_some(given),
+        subject: shown,
+        verdict: decision.verdict.name(),
+        because: decision.because.names().collect(),
+        rule: compiled.rule(id).map(|rule| Named { id, rule }),
+        note: advice::note(compiled, judged, deciding),
+        to_allow: advice::to_allow(compiled, judged, subject),
+    }
+}
+
+/// The rights of a set, one by one.
+fn each(rights: Rights) -> impl Iterator<Item = Rights> {
+    Rights::NAMES.iter().map(|(right, _)| *right).filter(move |right| rights.contains(*right))
+}
+
+fn print(explanation: &Explanation<'_>) -> io::Result<()> {
+    let style = match explanation.verdict {
+        "allow" => AnsiColor::Green.on_default(),
+        "deny" => AnsiColor::Red.on_default().bold(),
+        _ => AnsiColor::Yellow.on_default(),
+    };
+    let mut out = anstream::stdout().lock();
+    let rights = explanation.rights.join(",");
+    writeln!(out, "{style}{}{style:#} {rights} {}", explanation.verdict, explanation.subject)?;
+    if let Some(given) = &explanation.given {
+        writeln!(out, "  path      {given} leads there")?;
+    }
+    if explanation.because.len() < explanation.rights.len() && !explanation.because.is_empty() {
+        writeln!(out, "  because   of {}", explanation.because.join(", "))?;
+    }
+    if let Some(Named { rule, .. }) = &explanation.rule {
+        let place = match rule.line {
+            0 => rule.file.clone(),
+            line => format!("{}:{line}:{}", rule.file, rule.column),
+        };
+        let rights: Vec<_> = rule.rights.names().collect();
+        let (kind, rights) = (rule.kind.name(), rights.join(", "));
+        writeln!(out, "  rule      {place}: {kind} [{rights}] {}", rule.pattern)?;
+        if let Some(reason) = &rule.reason {
+            writeln!(out, "  reason    {reason}")?;
+        }
+    }
+    if let Some(note) = &explanation.note {
+        writeln!(out, "  note      {note}")?;
+    }
+    if let Some(to_allow) = &explanation.to_allow {
+        let indented = to_allow.replace('\n', "\n            ");
+        writeln!(out, "  to allow  {indented}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Subjects as they are written on the command line, in the forms that events print.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use bytes::Bytes;
+use sensor_ebpf::limits::SUBJECT_MAX;
+use sensor_ebpf::rights::Rights;
+use sensor_ebpf::subject::{
+    ANON_MEMORY, ANON_PIPE, KIND_ABSTRACT, ObjectSubject, TRANSPORT_ICMP, TRANSPORT_TCP,
+    TRANSPORT_UDP, destination, mapped,
+};
+use sensor_ebpf::table::Space;
+
+use crate::event::subject as event;
+use crate::policy::{self, Host};
+
+/// Something to judge.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Subject {
+    space: Space,
+    bytes: Vec<u8>,
+    followed: bool,
+}
+
+/// Why a subject cannot be judged.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SubjectError {
+    /// In none of the forms.
+    #[error(
+        "`{0}` is no subject; give an absolute path, tcp:ADDRESS:PORT, udp:ADDRESS:PORT, \
+         icmp:ADDRESS, unix:/PATH, unix:@NAME, socket:FAMILY/TYPE[/PROTOCOL], pipe or memfd"
+    )]
+    Form(String),
+    /// An address that does not parse.
+    #[error("`{0}` has no address and port; write tcp:192.0.2.1:443 or udp:[2001:db8::1]:53")]
+    Address(String),
+    /// A socket that does not parse.
+    #[error("`{0}` is no socket; write socket:inet/stream or socket:inet/raw/1")]
+    Socket(String),
+    /// Not absolute, or with parts that no canonical path has.
+    #[error(
+        "`{0}` is not the path that the kernel would judge; give an absolute path without `.`, `..` and doubled slashes"
+    )]
+    Path(String),
+    /// Longer than any name.
+    #[error("the path has more than {SUBJECT_MAX} bytes, which the kernel refuses to every agent")]
+    Long,
+}
+
+impl Subject {
+    /// Reads a subject; `rights` tells a peer from a local address, and `host` the links.
+    pub fn parse(
+        given: &[u8],
+        rights: Rights,
+        host: Option<&dyn Host>,
+    ) -> Result<Subject, SubjectError> {
+        let given = unescape(given);
+        let text = String::from_utf8_lossy(&given).into_owned();
+        let object = |subject: ObjectSubject| Subject::object(subject.as_bytes().to_vec());
+        if given.starts_with(b"/") {
+            return Subject::path(&given, host);
+        }
+        if let Some(name) = given.strip_prefix(b"unix:@") {
+            return Ok(Subject::object([&[KIND_ABSTRACT], name].concat()));
+        }
+        if let Some(path) = given.strip_prefix(b"unix:") {
+            return Subject::path(path, host);
+        }
+        match text.split_once(':') {
+            Some(("tcp", rest)) => inet(&text, TRANSPORT_TCP, rest, rights).map(object),
+            Some(("udp", rest)) => inet(&text, TRANSPORT_UDP, rest, rights).map(object),
+            Some(("icmp", rest)) => inet(&text, TRANSPORT_ICMP, rest, rights).map(object),
+            Some(("socket", rest)) => socket(rest).map(object).ok_or(SubjectError::Socket(text)),
+            None if text == "pipe" => Ok(object(ObjectSubject::anon(ANON_PIPE))),
+            None if text == "memfd" => Ok(object(ObjectSubject::anon(ANON_MEMORY))),
+            _ => Err(SubjectError::Form(text)),
+        }
+    }
+
+    fn object(bytes: Vec<u8>) -> Subject {
+        Subject { space: Space::Object, bytes, followed: false }
+    }
+
+    fn path(given: &[u8], host: Option<&dyn Host>) -> Result<Subject, SubjectError> {
+        let bytes = match host {
+            Some(host) => policy::canonical(host, given),
+            None => given.to_vec(),
+        };
+        let shown = || event::printable(given);
+        let odd = |name: &[u8]| matches!(name, b"" | b"." | b"..");
+        let absolute = given.starts_with(b"/") && !given.contains(&0);
+        if !absolute || bytes != b"/" && bytes[1..].split(|b| *b == b'/').any(odd) {
+            return Err(SubjectError::Path(shown()));
+        }
+        if bytes.len() > SUBJECT_MAX {
+            return Err(SubjectError::Long);
+        }
+        Ok(Subject { space: Space::Path, followed: bytes != given, bytes })
+    }
+
+    /// Which automata judge it.
+    pub fn space(&self) -> Space {
+        self.space
+    }
+
+    /// Its bytes, as the kernel writes them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether it is another path than the one that was given.
+    pub fn was_followed(&self) -> bool {
+        self.followed
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = Bytes::copy_from_slice(&self.bytes);
+        match self.space {
+            Space::Path => event::Subject::Path(bytes).fmt(f),
+            Space::Object => event::Subject::object(bytes).fmt(f),
+        }
+    }
+}
+
+/// Reads `\xHH` as a byte; any other backslash is itself.
+fn unescape(given: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(given.len());
+    let mut rest = given;
+    while let Some((first, after)) = rest.split_first() {
+        let digits =
+            after.strip_prefix(b"x").and_then(|after| std::str::from_utf8(after.get(..2)?).ok());
+        let byte = digits
+            .filter(|digits| *first == b'\\' && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) => {
+                out.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+fn inet(
+    text: &str,
+    transport: u8,
+    rest: &str,
+    rights: Rights,
+) -> Result<ObjectSubject, SubjectError> {
+    let error = || SubjectError::Address(text.to_owned());
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !port.ends_with(']') => {
+            (host, port.parse().map_err(|_| error())?)
+        }
+        _ if transport == TRANSPORT_ICMP => (rest, 0),
+        _ => return Err(error()),
+    };
+    let address = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(v6) => v6.parse::<Ipv6Addr>().map_err(|_| error())?.octets(),
+        None => match host.parse().map_err(|_| error())? {
+            IpAddr::V4(v4) => mapped(v4.octets()),
+            IpAddr::V6(_) => return Err(error()),
+        },
+    };
+    // As the hooks do: a peer's unspecified address is the loopback, a local one is itself.
+    let address = if rights.intersects(Rights::BIND) { address } else { destination(address) };
+    Ok(ObjectSubject::inet(transport, address, port))
+}
+
+fn socket(rest: &str) -> Option<ObjectSubject> {
+    let mut parts = rest.split('/');
+    let family = match parts.next()? {
+        "unix" => 1,
+        "inet" => 2,
+        "inet6" => 10,
+        "netlink" => 16,
+        "packet" => 17,
+        "alg" => 38,
+        "vsock" => 40,
+        "xdp" => 44,
+        number => number.parse().ok()?,
+    };
+    let kind = match parts.next()? {
+        "stream" => 1,
+        "dgram" => 2,
+        "raw" => 3,
+        "rdm" => 4,
+        "seqpacket" => 5,
+        number => number.parse().ok()?,
+    };
+    let protocol = parts.next().map_or(Some(0), |number| number.parse().ok())?;
+    parts.next().is_none().then(|| ObjectSubject::family(family, kind, protocol))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, rights: Rights) -> String {
+        match Subject::parse(text.as_bytes(), rights, None) {
+            Ok(subject) => subject.to_string(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_events_print_is_read_back() {
+        for text in
+            ["/a b/c", "/a\\x0ab", "/\\xff", "tcp:192.0.2.1:443", "udp:[2001:db8::1]:53", "unix:@x"]
+        {
+            assert_eq!(shown(text, Rights::READ), text);
+        }
+        assert_eq!(shown("unix:/run/x", Rights::CONNECT), "/run/x");
+        assert_eq!(shown("tcp:0.0.0.0:80", Rights::CONNECT), "tcp:127.0.0.1:80");
+        assert_eq!(shown("tcp:0.0.0.0:80", Rights::BIND), "tcp:0.0.0.0:80");
+    }
+
+    #[test]
+    fn what_is_no_subject_is_refused() {
+        for text in [
+            "",
+            "a",
+            "./a",
+            "/a/../b",
+            "/a//b",
+            "/a/",
+            "tcp:host:1",
+            "tcp:1.2.3.4",
+            "tcp:::1:80",
+            "tcp:[::1]",
+            "socket:inet",
+            "socket:inet/stream/1/2",
+            "unix:x",
+            "sctp:1.2.3.4:5",
+        ] {
+            assert!(Subject::parse(text.as_bytes(), Rights::READ, None).is_err(), "{text}");
+        }
+    }
+}
