@@ -22,13 +22,16 @@ impl Masks {
     ///
     /// A file that may be read and not changed may also be mapped as code: a program starts only
     /// if its libraries can be mapped, and nobody can plant code where nobody may write. Where an
-    /// agent may write, mapping code takes an explicit `map` (write xor execute).
+    /// agent may write, or may after asking, mapping code takes an explicit `map` (write xor
+    /// execute); and what it must ask to read it must not get at by mapping.
     #[inline(always)]
     #[must_use]
     pub const fn granted(self) -> Rights {
         let allow = self.allow.minus(self.deny);
-        let writable = allow.intersects(Rights::WRITE.or(Rights::CREATE));
-        if allow.contains(Rights::READ) && !writable && !self.ask.contains(Rights::MAP) {
+        let given = allow.or(self.ask.minus(self.deny));
+        let readable = allow.minus(self.ask).contains(Rights::READ);
+        let writable = given.intersects(Rights::WRITE.or(Rights::CREATE));
+        if readable && !writable && !self.ask.contains(Rights::MAP) {
             allow.or(Rights::MAP.minus(self.deny))
         } else {
             allow
@@ -181,6 +184,10 @@ mod tests {
         assert!(guarded.granted().contains(Rights::MAP));
         let denied = Masks { deny: Rights::MAP, ..read };
         assert!(!denied.granted().contains(Rights::MAP));
+        for asked in [Rights::READ, Rights::WRITE, Rights::MAP] {
+            let ask = Masks { ask: asked, ..read };
+            assert!(!ask.granted().contains(Rights::MAP), "{asked:?}");
+        }
     }
 
     #[test]
