@@ -3,8 +3,8 @@
 //!
 //! - `PICKET_BPF_OBJECT=FILE` takes an object that somebody else made.
 //! - Otherwise the tools that `cargo xtask setup` recorded make it, in a cargo run of its own.
-//! - Without that record the crate is built without kernel programs, with a warning: everything that
-//!   needs no kernel still builds and its tests run.
+//! - Without that record the crate is built without kernel programs, with a warning: everything
+//!   that needs no kernel still builds and its tests run.
 
 use std::{
     env,
@@ -51,11 +51,7 @@ fn build() -> Result<()> {
     };
     let target = out.join("picket.bpf.o");
     fs::copy(&object, &target).map_err(|error| {
-        format!(
-            "cannot copy {} to {}: {error}",
-            object.display(),
-            target.display()
-        )
+        format!("cannot copy {} to {}: {error}", object.display(), target.display())
     })?;
     println!("cargo::rustc-cfg=picket_bpf_object");
     Ok(())
@@ -64,11 +60,9 @@ fn build() -> Result<()> {
 fn given(object: PathBuf) -> Result<PathBuf> {
     println!("cargo::rerun-if-changed={}", object.display());
     if object.is_relative() {
-        return Err(format!(
-            "PICKET_BPF_OBJECT is {}; give an absolute path",
-            object.display()
-        )
-        .into());
+        return Err(
+            format!("PICKET_BPF_OBJECT is {}; give an absolute path", object.display()).into()
+        );
     }
     Ok(object)
 }
@@ -91,13 +85,8 @@ fn tools() -> Result<Option<Tools>> {
     let text = fs::read_to_string(&record)
         .map_err(|error| format!("cannot read {}: {error}", record.display()))?;
     let tools = parse(&text).map_err(|error| format!("{}: {error}", record.display()))?;
-    for tool in [
-        Some(&tools.rustc),
-        tools.cargo.as_ref(),
-        Some(&tools.linker),
-    ]
-    .into_iter()
-    .flatten()
+    for tool in
+        [Some(&tools.rustc), tools.cargo.as_ref(), Some(&tools.linker)].into_iter().flatten()
     {
         if !tool.is_file() {
             return Err(format!("{} is gone; run: cargo xtask setup", tool.display()).into());
@@ -117,9 +106,7 @@ fn warn_without(why: &str) {
 fn record() -> Option<PathBuf> {
     let var = |name: &str| {
         println!("cargo::rerun-if-env-changed={name}");
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+        env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
     };
     let cache = var("PICKET_CACHE")
         .or_else(|| Some(var("XDG_CACHE_HOME")?.join("picket")))
@@ -129,13 +116,8 @@ fn record() -> Option<PathBuf> {
 
 fn parse(text: &str) -> Result<Tools> {
     let mut tools = Tools::default();
-    for line in text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let (key, value) = line
-            .split_once('=')
-            .ok_or_else(|| format!("not KEY=VALUE: {line}"))?;
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (key, value) = line.split_once('=').ok_or_else(|| format!("not KEY=VALUE: {line}"))?;
         match key {
             "RUSTC" => tools.rustc = value.into(),
             "CARGO" => tools.cargo = Some(value.into()),
@@ -155,19 +137,9 @@ fn parse(text: &str) -> Result<Tools> {
 fn compile(tools: &Tools, out: &Path) -> Result<PathBuf> {
     let manifest =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?);
-    let workspace = manifest
-        .parent()
-        .ok_or("the package is not inside the workspace")?;
-    for input in [
-        "sensor-ebpf/src",
-        "sensor-ebpf/Cargo.toml",
-        "Cargo.toml",
-        "Cargo.lock",
-    ] {
-        println!(
-            "cargo::rerun-if-changed={}",
-            workspace.join(input).display()
-        );
+    let workspace = manifest.parent().ok_or("the package is not inside the workspace")?;
+    for input in ["sensor-ebpf/src", "sensor-ebpf/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
     // Builds that differ only on the host's side can share one by naming it.
     println!("cargo::rerun-if-env-changed=PICKET_BPF_TARGET_DIR");
@@ -176,18 +148,8 @@ fn compile(tools: &Tools, out: &Path) -> Result<PathBuf> {
         None => target_dir(out)?.join("bpf"),
     };
     let mut cargo = command(tools, workspace);
-    cargo.args([
-        "build",
-        "--package",
-        "sensor-ebpf",
-        "--bin",
-        "picket-bpf",
-        "--profile",
-        "bpf",
-    ]);
-    cargo
-        .args(["--target", TARGET, "-Z", "build-std=core", "--target-dir"])
-        .arg(&target_dir);
+    cargo.args(["build", "--package", "sensor-ebpf", "--bin", "picket-bpf", "--profile", "bpf"]);
+    cargo.args(["--target", TARGET, "-Z", "build-std=core", "--target-dir"]).arg(&target_dir);
     // The outer cargo has resolved the lock file just now; a second writer would only race with it.
     cargo.args(["--locked", "--quiet"]);
     if env::var_os("CARGO_FEATURE_KERNEL_TRACE").is_some() {
@@ -205,8 +167,7 @@ fn compile(tools: &Tools, out: &Path) -> Result<PathBuf> {
         .into());
     }
     if said.contains("warning: ") {
-        said.lines()
-            .for_each(|line| println!("cargo::warning={line}"));
+        said.lines().for_each(|line| println!("cargo::warning={line}"));
     }
     let object = target_dir.join(TARGET).join("bpf/picket-bpf");
     if !object.is_file() {
@@ -222,13 +183,7 @@ fn command(tools: &Tools, workspace: &Path) -> Command {
     let mut cargo = Command::new(tools.cargo.as_ref().unwrap_or(&own));
     cargo.current_dir(workspace);
     // Where the registry and its proxy settings are must stay; everything else of cargo's goes.
-    let keep = [
-        "CARGO_HOME",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTRIES_",
-        "CARGO_TERM_",
-    ];
+    let keep = ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_TERM_"];
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_cargo =
@@ -237,19 +192,12 @@ fn command(tools: &Tools, workspace: &Path) -> Command {
             cargo.env_remove(&name);
         }
     }
-    for name in [
-        "OUT_DIR",
-        "TARGET",
-        "HOST",
-        "PROFILE",
-        "OPT_LEVEL",
-        "DEBUG",
-        "NUM_JOBS",
-    ] {
+    for name in ["OUT_DIR", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "NUM_JOBS"] {
         cargo.env_remove(name);
     }
     cargo.env("RUSTC", &tools.rustc).env("RUSTC_BOOTSTRAP", "1");
-    // Separated by 0x1f, as a path may have spaces in it. `--btf` makes BTF from the debug information.
+    // Separated by 0x1f, as a path may have spaces in it. `--btf` makes BTF from the debug
+    // information.
     let flags = [
         "-Cdebuginfo=2".to_owned(),
         format!("-Clinker={}", tools.linker.display()),
@@ -259,24 +207,19 @@ fn command(tools: &Tools, workspace: &Path) -> Command {
     cargo
 }
 
-/// The outermost target directory: `OUT_DIR` is `TARGET-DIR/[TRIPLE/]PROFILE/build/PACKAGE-HASH/out`.
+/// The outermost target directory: `OUT_DIR` is
+/// `TARGET-DIR/[TRIPLE/]PROFILE/build/PACKAGE-HASH/out`.
 fn target_dir(out: &Path) -> Result<PathBuf> {
-    let build = out
-        .ancestors()
-        .find(|dir| dir.file_name().is_some_and(|name| name == "build"));
+    let build = out.ancestors().find(|dir| dir.file_name().is_some_and(|name| name == "build"));
     let profile = build
         .and_then(Path::parent)
         .ok_or_else(|| format!("unexpected OUT_DIR {}", out.display()))?;
-    let above = profile
-        .parent()
-        .ok_or_else(|| format!("unexpected OUT_DIR {}", out.display()))?;
+    let above = profile.parent().ok_or_else(|| format!("unexpected OUT_DIR {}", out.display()))?;
     let triple = env::var("TARGET")?;
     let dir = if above.file_name().is_some_and(|name| name == &*triple) {
         above.parent()
     } else {
         Some(above)
     };
-    Ok(dir
-        .ok_or_else(|| format!("unexpected OUT_DIR {}", out.display()))?
-        .to_owned())
+    Ok(dir.ok_or_else(|| format!("unexpected OUT_DIR {}", out.display()))?.to_owned())
 }

@@ -1,7 +1,7 @@
 //! Picket's workbench, behind `cargo xtask VERB`.
 //!
-//! One module a verb; what several verbs need ([`setup`], [`vm`]) is a library to the others. Nothing here is
-//! part of the product: the product never depends on this crate.
+//! One module a verb; what several verbs need ([`setup`], [`vm`]) is a library to the others.
+//! Nothing here is part of the product: the product never depends on this crate.
 
 pub mod setup;
 pub mod vm;

@@ -1,4 +1,5 @@
-//! `cargo xtask`: the command line of the workbench. Parsing and dispatch only; each verb lives in a module of its own.
+//! `cargo xtask`: the command line of the workbench. Parsing and dispatch only; each verb lives in
+//! a module of its own.
 
 use std::process::ExitCode;
 

@@ -41,7 +41,8 @@ pub struct Args {
     /// Processors
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64), value_name = "N")]
     smp: u32,
-    /// Make guest time count instructions, one nanosecond each: one processor, same figures on every run
+    /// Make guest time count instructions, one nanosecond each: one processor, same figures on
+    /// every run
     #[arg(long, conflicts_with = "smp")]
     icount: bool,
     /// Memory

@@ -1,5 +1,5 @@
-//! The machine's own package manager: which of the wanted packages are missing, installing them, and the error that
-//! says how to where we may not.
+//! The machine's own package manager: which of the wanted packages are missing, installing them,
+//! and the error that says how to where we may not.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -52,7 +52,8 @@ pub fn missing(tools: &[Tool]) -> Vec<&'static str> {
         .collect()
 }
 
-/// The packages (such as libraries, which have no program to look for) that dpkg does not have installed.
+/// The packages (such as libraries, which have no program to look for) that dpkg does not have
+/// installed.
 #[must_use]
 pub fn not_installed(packages: &[&'static str]) -> Vec<&'static str> {
     let installed = |package: &str| {

@@ -1,5 +1,5 @@
-//! The per-user cache: where it is, how an artefact gets into it whole or not at all, and the lock that keeps two
-//! set-ups apart. Knows nothing of what the artefacts are.
+//! The per-user cache: where it is, how an artefact gets into it whole or not at all, and the lock
+//! that keeps two set-ups apart. Knows nothing of what the artefacts are.
 
 use std::{
     env,
@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-/// Begins the names of directories under construction; whatever has it while nobody holds the lock is left over
-/// from a killed set-up.
+/// Begins the names of directories under construction; whatever has it while nobody holds the lock
+/// is left over from a killed set-up.
 const UNFINISHED: &str = ".unfinished-";
 
 /// The cache directory and what is in it.
@@ -45,7 +45,8 @@ impl Drop for Scratch {
 }
 
 impl Cache {
-    /// Opens `$PICKET_CACHE`, else `$XDG_CACHE_HOME/picket`, else `~/.cache/picket`; makes it where it is missing.
+    /// Opens `$PICKET_CACHE`, else `$XDG_CACHE_HOME/picket`, else `~/.cache/picket`; makes it where
+    /// it is missing.
     ///
     /// # Errors
     /// When none of the three variables gives an absolute path, or the directory cannot be made.
@@ -94,8 +95,8 @@ impl Cache {
         Ok(Lock(file))
     }
 
-    /// Makes the directory `entry` by letting `fill` work in an empty one beside it, which gets its name only when
-    /// `fill` has succeeded. Replaces what was there.
+    /// Makes the directory `entry` by letting `fill` work in an empty one beside it, which gets its
+    /// name only when `fill` has succeeded. Replaces what was there.
     ///
     /// # Errors
     /// `fill`'s, and those of making and renaming the directory.
@@ -110,7 +111,8 @@ impl Cache {
             .with_context(|| format!("cannot make {}", unfinished.display()))?;
         let filled = fill(&unfinished);
         if let Err(error) = filled {
-            // The error in hand is the one to tell; what cannot be removed now is swept by the next set-up.
+            // The error in hand is the one to tell; what cannot be removed now is swept by the next
+            // set-up.
             let _ = fs::remove_dir_all(&unfinished);
             return Err(error);
         }
@@ -156,8 +158,8 @@ impl Cache {
         Ok(Scratch(path))
     }
 
-    /// Writes a small file whole or not at all; leaves it untouched (and its time stamp, which build scripts watch)
-    /// when it says that already.
+    /// Writes a small file whole or not at all; leaves it untouched (and its time stamp, which
+    /// build scripts watch) when it says that already.
     ///
     /// # Errors
     /// Those of writing and renaming.
@@ -172,7 +174,8 @@ impl Cache {
     }
 }
 
-/// Where the cache is, by the rules of the XDG base directory specification: relative paths are not valid.
+/// Where the cache is, by the rules of the XDG base directory specification: relative paths are not
+/// valid.
 fn locate(var: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
     if let Some(own) = var("PICKET_CACHE").filter(|path| !path.as_os_str().is_empty()) {
         if own.is_relative() {

@@ -1,13 +1,15 @@
-//! Which Rust compiler makes the kernel half. It must have the sources of `core` that belong to it (the BPF target
-//! has no prebuilt one) and may not have a newer LLVM than bpf-linker, which reads its bitcode. In this order:
+//! Which Rust compiler makes the kernel half. It must have the sources of `core` that belong to it
+//! (the BPF target has no prebuilt one) and may not have a newer LLVM than bpf-linker, which reads
+//! its bitcode. In this order:
 //!
 //! 1. a rustup nightly that is installed *with* `rust-src`: the pinned one before plain `nightly`;
 //! 2. Debian's `rustc-web` where it is installed with `rust-web-src`;
-//! 3. the same two by apt, where we may install: smaller and signed by the distribution that the machine trusts;
+//! 3. the same two by apt, where we may install: smaller and signed by the distribution that the
+//!    machine trusts;
 //! 4. the pinned nightly by `rustup toolchain install`.
 //!
-//! A nightly without `rust-src` is never chosen: the sources of another version do not compile with it. Debian's compiler is a stable one, so `RUSTC_BOOTSTRAP=1`
-//! opens `-Z build-std` to it.
+//! A nightly without `rust-src` is never chosen: the sources of another version do not compile with
+//! it. Debian's compiler is a stable one, so `RUSTC_BOOTSTRAP=1` opens `-Z build-std` to it.
 
 use std::{
     path::{Path, PathBuf},
@@ -115,8 +117,8 @@ fn none_found() -> String {
     )
 }
 
-/// The toolchain of that name, where rustup has it. Asked for its directory rather than through its proxy, so that
-/// nothing is downloaded by asking.
+/// The toolchain of that name, where rustup has it. Asked for its directory rather than through its
+/// proxy, so that nothing is downloaded by asking.
 fn rustup(toolchain: &str) -> Option<Compiler> {
     let program = apt::find_program("rustup")?;
     let list = output(Command::new(program).args(["toolchain", "list", "--verbose"])).ok()?;
@@ -124,8 +126,8 @@ fn rustup(toolchain: &str) -> Option<Compiler> {
     judge(&bin.join("rustc"), Some(bin.join("cargo"))).ok()
 }
 
-/// Lines are `nightly-x86_64-unknown-linux-gnu (active, default) /home/me/.rustup/toolchains/...`; a dated name has the host triple
-/// after it, and plain `nightly` must not match a dated one.
+/// Lines are `nightly-x86_64-unknown-linux-gnu (active, default) /home/me/.rustup/toolchains/...`;
+/// a dated name has the host triple after it, and plain `nightly` must not match a dated one.
 fn toolchain_dir(list: &str, toolchain: &str) -> Option<PathBuf> {
     list.lines().find_map(|line| {
         let name = line.split_whitespace().next()?;

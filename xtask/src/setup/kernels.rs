@@ -155,8 +155,8 @@ fn choose(kernel: Kernel, archive: &Archive) -> Result<String> {
 }
 
 /// The package with the highest version between `prefix` and `suffix`. What stands there must be
-/// numbers, or numbers and a Debian release (`7.3.4+deb13`): anything else (a `-dbg`, a release candidate) is not
-/// a kernel to boot.
+/// numbers, or numbers and a Debian release (`7.3.4+deb13`): anything else (a `-dbg`, a release
+/// candidate) is not a kernel to boot.
 fn newest(packages: &[String], prefix: &str, suffix: &str) -> Option<String> {
     let version = |package: &str| -> Option<Vec<u64>> {
         let middle = package.strip_prefix(prefix)?.strip_suffix(suffix)?;

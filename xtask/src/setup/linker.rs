@@ -1,4 +1,5 @@
-//! bpf-linker: built once from crates.io against Debian's LLVM, kept in the cache under its version.
+//! bpf-linker: built once from crates.io against Debian's LLVM, kept in the cache under its
+//! version.
 
 use std::{
     env,
@@ -16,7 +17,8 @@ use super::{
 
 const VERSION: &str = "0.13.0";
 
-/// The major version of the LLVM it is built with; it reads the bitcode of compilers with this one or an older.
+/// The major version of the LLVM it is built with; it reads the bitcode of compilers with this one
+/// or an older.
 pub const LLVM: u32 = 22;
 
 /// What building it takes. `libpolly` because `llvm-config` names it among the libraries to link.
@@ -27,8 +29,8 @@ fn entry() -> String {
     format!("bpf-linker-{VERSION}-llvm{LLVM}")
 }
 
-/// The linker, where it is in the cache and runs (it loads LLVM as a shared library, which somebody may have removed
-/// since).
+/// The linker, where it is in the cache and runs (it loads LLVM as a shared library, which somebody
+/// may have removed since).
 #[must_use]
 pub fn find(cache: &Cache) -> Option<PathBuf> {
     let path = cache.path(&entry()).join("bin/bpf-linker");

@@ -14,7 +14,8 @@ use anyhow::{Context as _, Result, bail};
 const EARLY: [&str; 3] = ["virtio_pci", "virtio_blk", "virtio_console"];
 
 /// Copies the early modules and what they depend on from the module tree `modules` (one with
-/// depmod's files) into the new directory `into`, uncompressed, named so that their sorted names are the order of loading.
+/// depmod's files) into the new directory `into`, uncompressed, named so that their sorted names
+/// are the order of loading.
 ///
 /// # Errors
 /// When the tree lacks one of them, and those of reading, unpacking and writing.
@@ -50,8 +51,8 @@ fn unpack_xz(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The files to load for `wanted`, dependencies first. `dep` is depmod's modules.dep (`file: dependency ...`, the
-/// nearest first), `builtin` a file name a line.
+/// The files to load for `wanted`, dependencies first. `dep` is depmod's modules.dep (`file:
+/// dependency ...`, the nearest first), `builtin` a file name a line.
 fn load_order(wanted: &[&str], dep: &str, builtin: &str) -> Result<Vec<String>> {
     let builtin: Vec<_> = builtin.lines().map(module_name).collect();
     let mut dependencies = HashMap::new();

@@ -1,5 +1,6 @@
-//! The record that tells the build script of `sensor-user` which tools make the kernel half: lines of `KEY=VALUE`, no
-//! quoting. The build script has a reader of its own, because it must not depend on this crate.
+//! The record that tells the build script of `sensor-user` which tools make the kernel half: lines
+//! of `KEY=VALUE`, no quoting. The build script has a reader of its own, because it must not depend
+//! on this crate.
 
 use std::path::Path;
 
@@ -13,7 +14,8 @@ use super::{
 /// The record's name in the cache.
 pub const NAME: &str = "bpf-toolchain.env";
 
-/// Writes the record; one that says the same already is not touched, so that nothing is rebuilt for it.
+/// Writes the record; one that says the same already is not touched, so that nothing is rebuilt for
+/// it.
 ///
 /// # Errors
 /// When a path has a line break in it or is no UTF-8, and those of writing.

@@ -1,12 +1,14 @@
-//! Reads where this machine gets Debian packages from, in both formats of sources.list(5): one line an entry
-//! (`.list`) and deb822 (`.sources`). Only the addresses are taken; suites and keys are our own choice.
+//! Reads where this machine gets Debian packages from, in both formats of sources.list(5): one line
+//! an entry (`.list`) and deb822 (`.sources`). Only the addresses are taken; suites and keys are
+//! our own choice.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use deb822_fast::Deb822;
 
-/// Code names and aliases of Debian releases; a suite that is neither belongs to somebody else's archive.
+/// Code names and aliases of Debian releases; a suite that is neither belongs to somebody else's
+/// archive.
 const RELEASES: [&str; 10] = [
     "bullseye",
     "bookworm",
@@ -127,8 +129,8 @@ fn deb822(text: &str) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// An entry whose address ends in `/debian` is more surely Debian's own than one that merely uses its names, as many
-/// vendors' archives do.
+/// An entry whose address ends in `/debian` is more surely Debian's own than one that merely uses
+/// its names, as many vendors' archives do.
 fn choose(sources: &[Source]) -> Option<Mirror> {
     let official = |source: &&Source| source.components.iter().any(|component| component == "main");
     let main: Vec<_> = sources

@@ -1,5 +1,5 @@
-//! Steps: a line when a long one starts, its duration when it is done, and the output of the programs it runs in a
-//! log whose path and last lines an error tells.
+//! Steps: a line when a long one starts, its duration when it is done, and the output of the
+//! programs it runs in a log whose path and last lines an error tells.
 
 use std::{
     fs::{self, File},
@@ -44,7 +44,8 @@ impl Log {
     /// Runs a program to its end, with its output in the log and no input.
     ///
     /// # Errors
-    /// When the program cannot be started or fails; the message has its command line, its last lines and the log.
+    /// When the program cannot be started or fails; the message has its command line, its last
+    /// lines and the log.
     pub fn run(&self, command: &mut Command) -> Result<()> {
         let out = File::options().append(true).open(&self.path)?;
         let before = out.metadata()?.len();
@@ -69,7 +70,8 @@ impl Log {
 /// Runs a short program and gives its standard output.
 ///
 /// # Errors
-/// When it cannot be started, fails (its standard error is in the message) or answers in something else than UTF-8.
+/// When it cannot be started, fails (its standard error is in the message) or answers in something
+/// else than UTF-8.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = show(command);
     let output =

@@ -1,5 +1,6 @@
 //! Whether the processor can run guests. The device's being there does not say so: nested or
-//! restricted KVM often cannot run a stock kernel. Only a boot tells, once for each start of the host.
+//! restricted KVM often cannot run a stock kernel. Only a boot tells, once for each start of the
+//! host.
 
 use std::{fs, path::Path, time::Duration};
 

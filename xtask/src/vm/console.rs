@@ -1,6 +1,13 @@
 //! Reads the guest kernel's console: panics, warnings, and what it said last.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::programs;
 
 /// What the kernel prints when something is wrong with it, wherever in the line. Sources:
 /// `__warn` in kernel/panic.c, `die` in arch/x86/kernel/dumpstack.c, kernel/rcu/tree_stall.h,
@@ -27,6 +34,42 @@ pub const GUEST: &str = "picket-guest:";
 
 /// How much of a console an error repeats.
 const LAST_LINES: usize = 15;
+
+/// The file that a machine's console goes to: `target/vm/KERNEL.log`, or with a number where
+/// another machine writes to that one.
+#[derive(Debug)]
+pub struct ConsoleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    _locked: File,
+}
+
+impl ConsoleFile {
+    /// Takes the first file that nobody has, empty.
+    ///
+    /// # Errors
+    /// When it cannot be made or locked.
+    pub fn take(kernel: &str) -> Result<Self> {
+        let dir = programs::target_dir().join("vm");
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        for number in 1..100 {
+            let name = if number == 1 { String::new() } else { format!("-{number}") };
+            let path = dir.join(format!("{kernel}{name}.log"));
+            let file = File::options().create(true).truncate(false).write(true).open(&path);
+            let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+            match file.try_lock() {
+                // What the last machine left must not be taken for this one's.
+                Ok(()) => {
+                    file.set_len(0)?;
+                    return Ok(Self { path, _locked: file });
+                }
+                Err(fs::TryLockError::WouldBlock) => {}
+                Err(fs::TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        bail!("a hundred machines write to {} already", dir.display())
+    }
+}
 
 /// What a console log says.
 #[derive(Debug)]

@@ -34,8 +34,8 @@ impl<W: Write> Initramfs<W> {
         Ok(archive)
     }
 
-    /// Adds a file at `path` (relative to the root, no `.` or `..` in it) with the permissions `mode`, and the
-    /// directories above it.
+    /// Adds a file at `path` (relative to the root, no `.` or `..` in it) with the permissions
+    /// `mode`, and the directories above it.
     ///
     /// # Errors
     /// A file of 4 GiB or more, and those of writing.

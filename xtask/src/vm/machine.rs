@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     os::unix::net::UnixListener,
     path::{Component, Path, PathBuf},
     time::{Duration, Instant},
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     accel,
+    console::ConsoleFile,
     failure::Failure,
     initramfs::Initramfs,
     programs,
@@ -242,7 +243,7 @@ impl Machine {
         let terminal = matches!(streams.stdin, Input::Inherit) && terminal::interactive();
         let task = self.task(command, terminal);
         self.write_initramfs(&kernel, &task, &scratch)?;
-        let console = ConsoleFile::take(self.kernel)?;
+        let console = ConsoleFile::take(self.kernel.name())?;
         let hardware = self.hardware(accel, kernel, root, &scratch, &console.path)?;
         let listener =
             UnixListener::bind(&hardware.socket).context("cannot listen for the guest")?;
@@ -355,37 +356,6 @@ impl Machine {
             console: console.to_owned(),
             scratch: scratch.path().to_owned(),
         })
-    }
-}
-
-/// The file that a machine's console goes to: `target/vm/KERNEL.log`, or with a number where
-/// another machine writes to that one.
-#[derive(Debug)]
-struct ConsoleFile {
-    path: PathBuf,
-    _locked: File,
-}
-
-impl ConsoleFile {
-    fn take(kernel: Kernel) -> Result<Self> {
-        let dir = programs::target_dir().join("vm");
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        for number in 1..100 {
-            let name = if number == 1 { String::new() } else { format!("-{number}") };
-            let path = dir.join(format!("{}{name}.log", kernel.name()));
-            let file = File::options().create(true).truncate(false).write(true).open(&path);
-            let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-            match file.try_lock() {
-                // What the last machine left must not be taken for this one's.
-                Ok(()) => {
-                    file.set_len(0)?;
-                    return Ok(Self { path, _locked: file });
-                }
-                Err(fs::TryLockError::WouldBlock) => {}
-                Err(fs::TryLockError::Error(error)) => return Err(io::Error::into(error)),
-            }
-        }
-        bail!("a hundred machines write to {} already", dir.display())
     }
 }
 

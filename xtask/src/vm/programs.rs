@@ -1,5 +1,6 @@
 //! The programs that go into a guest, built static, so that they run on any root file system. They
-//! have a target directory of their own: with other flags in the ordinary one, each `cargo build` would undo the other's work.
+//! have a target directory of their own: with other flags in the ordinary one, each `cargo build`
+//! would undo the other's work.
 
 use std::{
     env,

@@ -25,6 +25,9 @@ use anyhow::{Context as _, Result, anyhow};
 /// How long a guest may take to power off after its command has ended.
 const POWER_OFF: Duration = Duration::from_secs(20);
 
+/// How reading fails when the other side has gone without a word.
+const GONE: [io::ErrorKind; 2] = [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof];
+
 /// When a run began and how long it may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -151,6 +154,8 @@ fn receive(mut line: UnixStream, events: &SyncSender<Event>) {
         let event = match Frame::read(&mut line) {
             Ok(Some(frame)) => Event::Frame(frame),
             Ok(None) => Event::Closed(None),
+            // QEMU ended with frames of ours unread, or in the middle of one of the guest's.
+            Err(error) if GONE.contains(&error.kind()) => Event::Closed(None),
             Err(error) => Event::Closed(Some(error)),
         };
         let last = matches!(event, Event::Closed(_));
@@ -260,7 +265,8 @@ fn judge(code: i32, boot: Duration, log: &Path) -> Result<Outcome, Failure> {
     Ok(Outcome { code, boot, console: log.to_owned() })
 }
 
-/// Where the machine ended by itself, the console (complete only when QEMU has gone) or QEMU says why.
+/// Where the machine ended by itself, the console (complete only when QEMU has gone) or QEMU says
+/// why.
 fn ended_by_itself(failure: Failure, qemu: &mut Qemu, log: &Path) -> Result<Failure, Failure> {
     if !matches!(failure, Failure::Ended { .. }) {
         return Ok(failure);

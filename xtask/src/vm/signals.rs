@@ -70,8 +70,8 @@ fn listen() -> Result<()> {
     Ok(())
 }
 
-/// Tells every session; false where none is left to tell, or one was told before and has not ended since: somebody
-/// presses Ctrl-C a second time.
+/// Tells every session; false where none is left to tell, or one was told before and has not ended
+/// since: somebody presses Ctrl-C a second time.
 fn tell(signal: i32) -> bool {
     let mut sessions = sessions();
     let patient = !sessions.is_empty() && sessions.iter().all(|session| !session.told);

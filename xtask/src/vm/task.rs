@@ -1,5 +1,6 @@
 //! What the guest's first process is told to do: a small text in the initramfs, written by the
-//! host and read by the guest. Fields are separated by NUL, as arguments may have anything else in them.
+//! host and read by the guest. Fields are separated by NUL, as arguments may have anything else in
+//! them.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -21,7 +22,8 @@ pub mod serial {
     pub const ROOT: &str = "picket-root";
     /// The kernel's modules.
     pub const MODULES: &str = "picket-modules";
-    /// Begins the serial numbers of shares; a number follows (a serial number has 20 bytes at most).
+    /// Begins the serial numbers of shares; a number follows (a serial number has 20 bytes at
+    /// most).
     pub const SHARE: &str = "picket-share-";
 }
 

@@ -100,7 +100,8 @@ pub fn bring_up(task: &Task) -> Result<()> {
 }
 
 /// Moves the root disk over `/`. The initramfs itself can be neither unmounted nor pivoted away
-/// from (ramfs-rootfs-initramfs.rst in the kernel's documentation), so it stays below, as on any machine that boots from one.
+/// from (ramfs-rootfs-initramfs.rst in the kernel's documentation), so it stays below, as on any
+/// machine that boots from one.
 fn switch_root(root: &Path) -> Result<()> {
     chdir(root)?;
     mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)

@@ -16,7 +16,8 @@ use xtask::vm::{
 use crate::machine::wait_for;
 
 /// The guest's end. A write returns only when the host has taken the bytes
-/// (`__send_to_port` in drivers/char/virtio_console.c waits for them), so nothing is lost by powering off afterwards.
+/// (`__send_to_port` in drivers/char/virtio_console.c waits for them), so nothing is lost by
+/// powering off afterwards.
 #[derive(Debug)]
 pub struct Port {
     device: File,

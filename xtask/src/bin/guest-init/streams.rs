@@ -17,7 +17,8 @@ use nix::{
 use rustix::termios::tcsetwinsize;
 use xtask::vm::{task::Task, wire::Kind};
 
-/// Our ends. All are non-blocking, so that a command which holds one of them up holds up nothing else.
+/// Our ends. All are non-blocking, so that a command which holds one of them up holds up nothing
+/// else.
 #[derive(Debug)]
 pub struct Streams {
     /// What the command writes, and which frames it goes in.
