@@ -27,9 +27,8 @@ impl Dice {
             "b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w",
             "x", "st", "tr",
         ];
-        const TAILS: [&str; 12] = [
-            "a", "e", "i", "o", "u", "an", "er", "in", "ol", "us", "y", "ad",
-        ];
+        const TAILS: [&str; 12] =
+            ["a", "e", "i", "o", "u", "an", "er", "in", "ol", "us", "y", "ad"];
         let mut word: String = (0..2 + self.roll(3))
             .map(|_| format!("{}{}", self.pick(&HEADS), self.pick(&TAILS)))
             .collect();
@@ -61,25 +60,15 @@ pub fn mixed(count: usize) -> String {
             4 => ("audit: [read]", format!("**/*.{a}")),
             1 => ("allow: [read, list]", format!("/usr/lib/{a}/**")),
             2 => ("allow: [read]", format!("/etc/{a}.d/*.{b}")),
-            3 => (
-                "allow: [read, write, create]",
-                format!("/home/*/.config/{a}/**"),
-            ),
+            3 => ("allow: [read, write, create]", format!("/home/*/.config/{a}/**")),
             5 => ("allow: [read]", format!("/opt/{a}/{b}/[a-m]?{c}")),
-            6 => (
-                "deny: [write, delete]",
-                format!("/srv/{a}/{b}{{.lock,.pid}}"),
-            ),
+            6 => ("deny: [write, delete]", format!("/srv/{a}/{b}{{.lock,.pid}}")),
             _ => ("allow: [read]", format!("/var/lib/{a}/{b}/{c}")),
         };
         files += &format!("  - {rights}\n    paths: ['{pattern}']\n");
     }
     format!(
         "apiVersion: picket.dev/v1alpha1\nkind: AgentPolicy\nmetadata:\n  name: mixed\nspec:\n  files:\n{files}{}",
-        if network.is_empty() {
-            String::new()
-        } else {
-            format!("  network:\n{network}")
-        }
+        if network.is_empty() { String::new() } else { format!("  network:\n{network}") }
     )
 }
