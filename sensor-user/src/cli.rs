@@ -12,12 +12,7 @@ use clap::{Parser, Subcommand};
 /// Confines AI-agent processes: every file, socket and exec operation of an agent is judged in the
 /// kernel against its policy.
 #[derive(Debug, Parser)]
-#[command(
-    name = "picket",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "picket", version, propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

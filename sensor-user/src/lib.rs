@@ -4,11 +4,13 @@
 //! policy   text -> model -> rules -> table        pure: no IO, no kernel, no root
 //! kernel   load, attach, install, tag             the only module that knows aya
 //! event    ring record -> event -> line           pure
+//! engine   agents over one loaded kernel side     what run holds, and a daemon can
 //! launch   a command as an agent                  fork, tag, drop, exec, wait
 //! cli      one verb a file                        the only module that prints
 //! ```
 
 pub mod cli;
+pub mod engine;
 pub mod event;
 pub mod kernel;
 pub mod launch;

@@ -18,10 +18,7 @@ pub struct LocalHost;
 impl Host for LocalHost {
     fn read_link(&self, path: &Path) -> Option<Link> {
         let target = fs::read_link(path).ok()?;
-        Some(Link {
-            target,
-            trusted: trusted(path),
-        })
+        Some(Link { target, trusted: trusted(path) })
     }
 
     fn read_file(&self, path: &Path) -> io::Result<String> {
@@ -37,11 +34,7 @@ fn trusted(path: &Path) -> bool {
     // A link's own mode means nothing; a directory's sticky bit keeps others from replacing root's
     // link, and not from making one where there is none yet, so it makes no difference here.
     let safe: fn(&Metadata) -> bool = |metadata| metadata.mode() & OTHERS_WRITE == 0;
-    ok(path, |_| true)
-        && path
-            .ancestors()
-            .skip(1)
-            .all(|directory| ok(directory, safe))
+    ok(path, |_| true) && path.ancestors().skip(1).all(|directory| ok(directory, safe))
 }
 
 /// Reads a policy file; the name in diagnostics is the path as given.
@@ -49,10 +42,7 @@ fn trusted(path: &Path) -> bool {
 /// # Errors
 /// If it cannot be read, or is not UTF-8.
 pub fn read_source(path: &Path) -> io::Result<Source> {
-    Ok(Source {
-        name: path.display().to_string(),
-        text: fs::read_to_string(path)?,
-    })
+    Ok(Source { name: path.display().to_string(), text: fs::read_to_string(path)? })
 }
 
 /// A directory's name that no variable can hold.

@@ -350,7 +350,7 @@ unsafe extern "C" fn turn(index: u64, state: *mut Match) -> i64 {
             break;
         }
         // SAFETY: the comparison above keeps `at` inside the room.
-        let byte = unsafe { state.room.add((at & (SUBJECT_ROOM as u32 - 1)) as usize).read() };
+        let byte = unsafe { state.room.add(in_room(u64::from(at))).read() };
         cursor.step(&table, byte);
         i += 1;
     }

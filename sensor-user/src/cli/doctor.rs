@@ -40,18 +40,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn print(checks: &[Check], enforcing: bool) -> std::io::Result<()> {
-    let (good, bad) = (
-        AnsiColor::Green.on_default(),
-        AnsiColor::Red.on_default().bold(),
-    );
+    let (good, bad) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default().bold());
     let mut out = anstream::stdout().lock();
     for check in checks {
         let (style, mark) = if check.ok { (good, "ok") } else { (bad, "no") };
-        writeln!(
-            out,
-            "{style}{mark}{style:#}  {}: {}",
-            check.what, check.found
-        )?;
+        writeln!(out, "{style}{mark}{style:#}  {}: {}", check.what, check.found)?;
         if let Some(remedy) = &check.remedy {
             writeln!(out, "      remedy: {remedy}")?;
         }
@@ -66,19 +59,11 @@ fn print(checks: &[Check], enforcing: bool) -> std::io::Result<()> {
 fn canary() -> Check {
     let what = "canary".to_owned();
     let (ok, found) = match try_canary() {
-        Ok(verified) => (
-            true,
-            format!("was refused; {verified} programs are in force"),
-        ),
+        Ok(verified) => (true, format!("was refused; {verified} programs are in force")),
         Err(error) => (false, format!("{error:#}")),
     };
     let remedy = (!ok).then(|| "report it with the output of `uname -a`".to_owned());
-    Check {
-        what,
-        ok,
-        found,
-        remedy,
-    }
+    Check { what, ok, found, remedy }
 }
 
 fn try_canary() -> anyhow::Result<usize> {
@@ -89,21 +74,13 @@ fn try_canary() -> anyhow::Result<usize> {
     kernel.install_policy(0, &empty)?;
     let tag = kernel.add_agent(0, 0, 1)?;
     kernel.attach()?;
-    let launch = Launch {
-        program: OsString::from("/bin/true"),
-        args: Vec::new(),
-        user: None,
-    };
+    let launch = Launch { program: OsString::from("/bin/true"), args: Vec::new(), user: None };
     let tags = kernel.tags()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let started = runtime.block_on(async { launch::spawn(&launch, tags, tag) });
     match started {
         Err(LaunchError::NotRunnable(..)) => Ok(sensor_ebpf::hook::Hook::ALL.len()),
         Err(error) => Err(anyhow::anyhow!("the canary could not be sent: {error}")),
-        Ok(_) => Err(anyhow::anyhow!(
-            "a process under an empty policy was not refused"
-        )),
+        Ok(_) => Err(anyhow::anyhow!("a process under an empty policy was not refused")),
     }
 }

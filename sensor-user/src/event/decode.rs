@@ -58,8 +58,7 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
     hook.name().ok_or(unknown("hook", header.hook))?;
     let fault = Fault(header.fault);
     fault.name().ok_or(unknown("fault", header.fault))?;
-    let verdict =
-        Verdict::from_raw(header.verdict).ok_or(unknown("verdict", header.verdict))?;
+    let verdict = Verdict::from_raw(header.verdict).ok_or(unknown("verdict", header.verdict))?;
     Ok(Event {
         header,
         hook,

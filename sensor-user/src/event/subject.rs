@@ -44,7 +44,9 @@ impl Subject {
     #[must_use]
     pub fn object(bytes: Bytes) -> Subject {
         match *bytes {
-            [s::KIND_INET, transport, ref address @ .., high, low] if bytes.len() == s::INET_LEN => {
+            [s::KIND_INET, transport, ref address @ .., high, low]
+                if bytes.len() == s::INET_LEN =>
+            {
                 let address: [u8; 16] = address.try_into().unwrap_or_default();
                 Subject::Inet {
                     transport: transport_name(transport),

@@ -67,10 +67,8 @@ const DCACHE_PAR_LOOKUP: u64 = 1 << 28;
 impl BtfFields {
     /// Reads the running kernel's BTF.
     pub fn of_this_kernel() -> Result<BtfFields, LayoutError> {
-        let btf = Btf::from_file(VMLINUX_BTF).map_err(|source| LayoutError::Btf {
-            path: VMLINUX_BTF,
-            source,
-        })?;
+        let btf = Btf::from_file(VMLINUX_BTF)
+            .map_err(|source| LayoutError::Btf { path: VMLINUX_BTF, source })?;
         Ok(BtfFields { btf })
     }
 
@@ -128,16 +126,12 @@ impl BtfFields {
 
     /// Value of an enumerator.
     fn enumerator(&self, of: &str, name: &str) -> Option<u64> {
-        self.btf
-            .resolve_types_by_name(of)
-            .ok()?
-            .iter()
-            .find_map(|ty| match ty {
-                Type::Enum(of) => of.members.iter().find_map(|member| {
-                    (self.btf.resolve_name(member).ok()? == name).then(|| u64::from(member.val()))
-                }),
-                _ => None,
-            })
+        self.btf.resolve_types_by_name(of).ok()?.iter().find_map(|ty| match ty {
+            Type::Enum(of) => of.members.iter().find_map(|member| {
+                (self.btf.resolve_name(member).ok()? == name).then(|| u64::from(member.val()))
+            }),
+            _ => None,
+        })
     }
 
     /// Whether BPF LSM programs can be attached to a hook.
@@ -152,28 +146,19 @@ impl BtfFields {
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         let mut offsets = [0; FIELDS.len()];
         for (slot, (of, field)) in offsets.iter_mut().zip(FIELDS) {
-            *slot = self
-                .offset(of, field)
-                .ok_or(LayoutError::Field { of, field })?;
+            *slot = self.offset(of, field).ok_or(LayoutError::Field { of, field })?;
         }
         let mut layout = Layout::from_offsets(&offsets);
-        neighbours(
-            "dentry",
-            ("d_parent", layout.dentry_parent),
-            ("d_name", layout.dentry_name),
-        )?;
+        neighbours("dentry", ("d_parent", layout.dentry_parent), ("d_name", layout.dentry_name))?;
         neighbours(
             "mount",
             ("mnt_parent", layout.mount_parent),
             ("mnt_mountpoint", layout.mount_mountpoint),
         )?;
-        layout.dcache_par_lookup = self
-            .enumerator("dentry_flags", "DCACHE_PAR_LOOKUP")
-            .unwrap_or(DCACHE_PAR_LOOKUP);
-        let symbols = std::fs::read_to_string(KALLSYMS).map_err(|source| LayoutError::Symbols {
-            path: KALLSYMS,
-            source,
-        })?;
+        layout.dcache_par_lookup =
+            self.enumerator("dentry_flags", "DCACHE_PAR_LOOKUP").unwrap_or(DCACHE_PAR_LOOKUP);
+        let symbols = std::fs::read_to_string(KALLSYMS)
+            .map_err(|source| LayoutError::Symbols { path: KALLSYMS, source })?;
         // A `seqlock_t` begins with its sequence counter.
         [layout.rename_seq, layout.mount_seq] = addresses(&symbols, ["rename_lock", "mount_lock"])?;
         Ok(layout)
@@ -191,11 +176,7 @@ fn neighbours(
     (first, at): (&'static str, u64),
     (second, next): (&'static str, u64),
 ) -> Result<(), LayoutError> {
-    if next == at + 8 {
-        Ok(())
-    } else {
-        Err(LayoutError::NotNeighbours { of, first, second })
-    }
+    if next == at + 8 { Ok(()) } else { Err(LayoutError::NotNeighbours { of, first, second }) }
 }
 
 /// Addresses of data symbols in the text of `/proc/kallsyms`.
@@ -210,9 +191,7 @@ fn addresses<const N: usize>(
             (words.next(), words.next(), words.next(), words.next())
             && names.contains(&name)
         {
-            found
-                .entry(name)
-                .or_insert(u64::from_str_radix(address, 16).unwrap_or(0));
+            found.entry(name).or_insert(u64::from_str_radix(address, 16).unwrap_or(0));
         }
     }
     let mut result = [0; N];
@@ -244,12 +223,7 @@ mod tests {
     #[test]
     fn fields_that_a_read_takes_together_must_be_neighbours() {
         assert!(neighbours("dentry", ("a", 24), ("b", 32)).is_ok());
-        let error = neighbours("dentry", ("a", 24), ("b", 40))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("struct dentry: b does not follow a"),
-            "{error}"
-        );
+        let error = neighbours("dentry", ("a", 24), ("b", 40)).unwrap_err().to_string();
+        assert!(error.contains("struct dentry: b does not follow a"), "{error}");
     }
 }

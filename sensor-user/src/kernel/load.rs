@@ -98,15 +98,8 @@ impl Kernel {
             .override_global("LAYOUT", &layout, true)
             .load(OBJECT)?;
         for (_, hook) in Hook::ALL {
-            let failed = |source| KernelError::Program {
-                step: "load",
-                hook,
-                source,
-            };
-            program(&mut ebpf, hook)?
-                .load(hook, &btf)
-                .map_err(Box::new)
-                .map_err(failed)?;
+            let failed = |source| KernelError::Program { step: "load", hook, source };
+            program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
         }
         Ok(Kernel { ebpf })
     }
@@ -114,15 +107,8 @@ impl Kernel {
     /// Attaches every program. Until then nothing is enforced and nothing may be tagged.
     pub fn attach(&mut self) -> Result<(), KernelError> {
         for (_, hook) in Hook::ALL {
-            let failed = |source| KernelError::Program {
-                step: "attach",
-                hook,
-                source,
-            };
-            program(&mut self.ebpf, hook)?
-                .attach()
-                .map_err(Box::new)
-                .map_err(failed)?;
+            let failed = |source| KernelError::Program { step: "attach", hook, source };
+            program(&mut self.ebpf, hook)?.attach().map_err(Box::new).map_err(failed)?;
         }
         Ok(())
     }
@@ -148,28 +134,16 @@ impl Kernel {
         if slot >= AGENTS_MAX {
             return Err(KernelError::Full("agent"));
         }
-        let agent = Agent {
-            epoch,
-            policy,
-            ..Agent::default()
-        };
-        let map = self
-            .ebpf
-            .map_mut("AGENTS")
-            .ok_or(KernelError::Missing("AGENTS"))?;
+        let agent = Agent { epoch, policy, ..Agent::default() };
+        let map = self.ebpf.map_mut("AGENTS").ok_or(KernelError::Missing("AGENTS"))?;
         let mut agents = Array::<_, AgentValue>::try_from(map).map_err(wrong("AGENTS"))?;
-        agents
-            .set(slot, AgentValue(agent), 0)
-            .map_err(wrong("AGENTS"))?;
+        agents.set(slot, AgentValue(agent), 0).map_err(wrong("AGENTS"))?;
         Ok(Tag { agent: slot, epoch })
     }
 
     /// An agent's slot as it is now, with the kernel's counters.
     pub fn agent(&self, slot: u32) -> Result<Agent, KernelError> {
-        let map = self
-            .ebpf
-            .map("AGENTS")
-            .ok_or(KernelError::Missing("AGENTS"))?;
+        let map = self.ebpf.map("AGENTS").ok_or(KernelError::Missing("AGENTS"))?;
         let agents = Array::<_, AgentValue>::try_from(map).map_err(wrong("AGENTS"))?;
         Ok(agents.get(&slot, 0).map_err(wrong("AGENTS"))?.0)
     }
@@ -177,36 +151,23 @@ impl Kernel {
     /// A descriptor of the map of tags, to set and read them with.
     pub fn tags(&self) -> Result<Tags, KernelError> {
         let fd = self.fd("TAGS")?.try_clone_to_owned();
-        let failed = |source| KernelError::Call {
-            what: "duplicate a descriptor",
-            source,
-        };
+        let failed = |source| KernelError::Call { what: "duplicate a descriptor", source };
         Ok(Tags(fd.map_err(failed)?))
     }
 
     /// The event ring; there is one reader.
     pub fn take_events(&mut self) -> Result<RingBuf<MapData>, KernelError> {
-        let map = self
-            .ebpf
-            .take_map("EVENTS")
-            .ok_or(KernelError::Missing("EVENTS"))?;
+        let map = self.ebpf.take_map("EVENTS").ok_or(KernelError::Missing("EVENTS"))?;
         RingBuf::try_from(map).map_err(wrong("EVENTS"))
     }
 
     /// Every fault counter that is not 0, summed over the CPUs.
     pub fn faults(&self) -> Result<Vec<(Hook, Fault, u64)>, KernelError> {
-        let map = self
-            .ebpf
-            .map("FAULTS")
-            .ok_or(KernelError::Missing("FAULTS"))?;
+        let map = self.ebpf.map("FAULTS").ok_or(KernelError::Missing("FAULTS"))?;
         let counters = PerCpuArray::<_, u64>::try_from(map).map_err(wrong("FAULTS"))?;
         let mut found = Vec::new();
         for slot in 0..FAULT_SLOTS {
-            let count = counters
-                .get(&slot, 0)
-                .map_err(wrong("FAULTS"))?
-                .iter()
-                .sum();
+            let count = counters.get(&slot, 0).map_err(wrong("FAULTS"))?.iter().sum();
             if count > 0 {
                 found.push((Hook(slot / Fault::MAX), Fault(slot % Fault::MAX), count));
             }
@@ -219,11 +180,7 @@ impl Kernel {
         let mut counts = Vec::new();
         for (_, hook) in Hook::ALL {
             let program = self.ebpf.program(hook).ok_or(KernelError::Missing(hook))?;
-            let failed = |source| KernelError::Program {
-                step: "inspect",
-                hook,
-                source,
-            };
+            let failed = |source| KernelError::Program { step: "inspect", hook, source };
             let info = program.info().map_err(Box::new).map_err(failed)?;
             counts.push((*hook, info.verified_instruction_count().unwrap_or(0)));
         }
@@ -245,10 +202,7 @@ fn program<'a>(ebpf: &'a mut Ebpf, hook: &'static str) -> Result<&'a mut Lsm, Ke
 }
 
 fn wrong(map: &'static str) -> impl FnOnce(MapError) -> KernelError {
-    move |source| KernelError::Map {
-        map,
-        source: Box::new(source),
-    }
+    move |source| KernelError::Map { map, source: Box::new(source) }
 }
 
 /// The map of tags.

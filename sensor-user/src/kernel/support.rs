@@ -28,21 +28,11 @@ pub struct Check {
 
 impl Check {
     fn good(what: impl Into<String>, found: impl Into<String>) -> Check {
-        Check {
-            what: what.into(),
-            ok: true,
-            found: found.into(),
-            remedy: None,
-        }
+        Check { what: what.into(), ok: true, found: found.into(), remedy: None }
     }
 
     fn bad(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Check {
-        Check {
-            what: what.into(),
-            ok: false,
-            found: found.into(),
-            remedy: Some(remedy.into()),
-        }
+        Check { what: what.into(), ok: false, found: found.into(), remedy: Some(remedy.into()) }
     }
 }
 
@@ -72,6 +62,12 @@ pub fn checks() -> Vec<Check> {
     checks
 }
 
+/// The first thing that rules enforcement out, of those that are quick to look at.
+#[must_use]
+pub fn obstacle() -> Option<Check> {
+    [programs, root, lsm].into_iter().map(|check| check()).find(|check| !check.ok)
+}
+
 fn programs() -> Check {
     if has_programs() {
         Check::good("picket itself", "carries its kernel programs")
@@ -89,11 +85,7 @@ fn root() -> Check {
     match effective_capabilities() {
         // CAP_SYS_ADMIN implies CAP_BPF and CAP_PERFMON, and pidfd-keyed storage needs no more.
         Ok(set) if set & (1 << 21) != 0 => Check::good(what, "CAP_SYS_ADMIN"),
-        Ok(_) => Check::bad(
-            what,
-            "no CAP_SYS_ADMIN",
-            "run it as root, for example with sudo",
-        ),
+        Ok(_) => Check::bad(what, "no CAP_SYS_ADMIN", "run it as root, for example with sudo"),
         Err(error) => Check::bad(
             what,
             format!("cannot read /proc/self/status: {error}"),
@@ -126,20 +118,16 @@ fn lsm() -> Check {
             format!("{LSM_LIST} is not there"),
             "mount -t securityfs none /sys/kernel/security",
         ),
-        Err(error) => Check::bad(
-            what,
-            format!("cannot read {LSM_LIST}: {error}"),
-            "run it as root",
-        ),
+        Err(error) => {
+            Check::bad(what, format!("cannot read {LSM_LIST}: {error}"), "run it as root")
+        }
     }
 }
 
 /// How to get `bpf` into the list on this distribution, keeping the modules that are there.
 fn boot_parameter(list: &str) -> String {
     // `capability` is always first and not to be named in the parameter.
-    let others = list
-        .split(',')
-        .filter(|lsm| !lsm.is_empty() && *lsm != "capability");
+    let others = list.split(',').filter(|lsm| !lsm.is_empty() && *lsm != "capability");
     let parameter = format!("lsm={},bpf", others.collect::<Vec<_>>().join(","));
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let like = |name: &str| {

@@ -57,11 +57,7 @@ fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<RawFd> {
             size_of::<bpf_attr>(),
         )
     };
-    if code < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(code as RawFd)
-    }
+    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(code as RawFd) }
 }
 
 /// Makes a map.

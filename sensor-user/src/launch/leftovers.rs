@@ -44,11 +44,11 @@ pub fn end() -> io::Result<usize> {
         }
         for child in left {
             if asked.insert(child) {
-                kill(child, libc::SIGTERM);
+                signal(child, libc::SIGTERM);
                 // A stopped process does not see the signal until it goes on.
-                kill(child, libc::SIGCONT);
+                signal(child, libc::SIGCONT);
             } else if started.elapsed() > GRACE {
-                kill(child, libc::SIGKILL);
+                signal(child, libc::SIGKILL);
             }
         }
         thread::sleep(PAUSE);
@@ -71,7 +71,8 @@ fn children() -> io::Result<Vec<u32>> {
     Ok(children)
 }
 
-fn kill(pid: u32, signal: libc::c_int) {
+/// Sends a signal to a child.
+pub fn signal(pid: u32, signal: libc::c_int) {
     // SAFETY: takes integers only. The pid is of a child that was not waited for, so it cannot
     // have been given to another process; that it is gone is as good as ended.
     unsafe { libc::kill(pid.cast_signed(), signal) };

@@ -114,7 +114,8 @@ mod tests {
     use super::*;
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n# a comment\nagent:x:1000:1000:An Agent,,,:/home/agent:\n";
-    const GROUP: &str = "root:x:0:\nsudo:x:27:agent,other\nagent:x:1000:\nvideo:x:44:other,agents\n";
+    const GROUP: &str =
+        "root:x:0:\nsudo:x:27:agent,other\nagent:x:1000:\nvideo:x:44:other,agents\n";
 
     #[test]
     fn users_are_found_by_name_and_by_number() {

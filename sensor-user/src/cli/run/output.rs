@@ -1,0 +1,105 @@
+//! What `picket run` says: a line a violation on stderr, a JSON object a violation in the log, and
+//! a summary.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::verdict::Verdict;
+
+use crate::event::{Context, Event, human, json};
+use crate::launch::LaunchError;
+
+/// Where it goes.
+pub struct Output {
+    log: Option<File>,
+    quiet: bool,
+    /// The wall clock at boot, by which events are dated.
+    boot: SystemTime,
+    denied: u64,
+    reported: u64,
+}
+
+impl Output {
+    /// Opens the log, which must be possible before anything is started.
+    pub fn open(log: Option<&Path>, quiet: bool) -> anyhow::Result<Output> {
+        let open = |path: &Path| {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path)
+                .with_context(|| format!("cannot open the log {}", path.display()))
+        };
+        let log = log.map(open).transpose()?;
+        Ok(Output { log, quiet, boot: boot_time(), denied: 0, reported: 0 })
+    }
+
+    /// Reports one violation.
+    pub fn event(&mut self, event: &Event, context: Context<'_>) -> anyhow::Result<()> {
+        match event.verdict {
+            Verdict::Deny | Verdict::Ask => self.denied += 1,
+            Verdict::Allow | Verdict::Audit => self.reported += 1,
+        }
+        if let Some(log) = &mut self.log {
+            let time = self.boot + Duration::from_nanos(event.header.time);
+            let time = humantime::format_rfc3339_micros(time).to_string();
+            let mut line = serde_json::to_vec(&json::Line::new(event, context, time))?;
+            line.push(b'\n');
+            // One write a line, so that a line is never half there for whoever follows the file.
+            log.write_all(&line).context("cannot write to the log")?;
+        }
+        if !self.quiet {
+            anstream::eprintln!("{}", human::line(event, context));
+        }
+        Ok(())
+    }
+
+    /// Says why the command was not started.
+    pub fn failed(&self, error: &LaunchError) {
+        let style = anstyle::AnsiColor::Red.on_default().bold();
+        anstream::eprintln!("{style}picket{style:#}: {error}");
+    }
+
+    /// Says what there was.
+    pub fn summary(
+        &self,
+        lost: u64,
+        faults: &[(Hook, Fault, u64)],
+        ended: usize,
+        took: Duration,
+    ) -> anyhow::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        let seconds = took.as_secs_f64();
+        let mut line = format!("picket: {} refused", self.denied);
+        if self.reported > 0 {
+            line += &format!(", {} reported", self.reported);
+        }
+        if lost > 0 {
+            line += &format!(", {lost} more of which no event could be kept");
+        }
+        for (hook, fault, count) in faults {
+            let (hook, fault) = (hook.name().unwrap_or("?"), fault.name().unwrap_or("?"));
+            line += &format!(", {count} faults in {hook} ({fault})");
+        }
+        if ended > 0 {
+            line += &format!(", {ended} processes left behind and ended");
+        }
+        anstream::eprintln!("{line}, in {seconds:.1} s");
+        Ok(())
+    }
+}
+
+/// When the machine was booted, by the wall clock as it is now.
+fn boot_time() -> SystemTime {
+    let mut since = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec; this clock always exists (2.6.39).
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut since) };
+    SystemTime::now() - Duration::new(since.tv_sec as u64, since.tv_nsec as u32)
+}

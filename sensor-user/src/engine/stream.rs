@@ -1,0 +1,39 @@
+//! The event ring as an asynchronous stream.
+
+use std::io;
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::unix::AsyncFd;
+
+use crate::event::Event;
+use crate::event::decode::{DecodeError, decode};
+use crate::kernel::load::KernelError;
+
+/// The reading end of the ring.
+pub struct Stream {
+    ring: AsyncFd<RingBuf<MapData>>,
+}
+
+impl Stream {
+    /// Takes over the ring. Must be called within a tokio runtime.
+    pub(crate) fn new(ring: RingBuf<MapData>) -> Result<Stream, KernelError> {
+        // SAFETY: the ring owns its descriptor, and keeps the same one until it is dropped.
+        let ring = unsafe { AsyncFd::register(ring) }.map_err(|error| KernelError::Call {
+            what: "watch the event ring",
+            source: error.into_parts().1,
+        })?;
+        Ok(Stream { ring })
+    }
+
+    /// Waits until there may be events.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        self.ring.readable_mut().await?.clear_ready();
+        Ok(())
+    }
+
+    /// The next event that is there. To be called until it answers `None`, after each
+    /// [`ready`](Self::ready).
+    pub fn next_event(&mut self) -> Option<Result<Event, DecodeError>> {
+        self.ring.get_mut().next().map(|record| decode(&record))
+    }
+}
