@@ -157,6 +157,20 @@ impl Cursor {
         )
     }
 
+    /// Whether a directory that is named here may be named as `to` is: neither it nor anything
+    /// below it offers a way to content under the new name that it did not offer under this one.
+    ///
+    /// What is below a directory is named by its path, a slash and more, so the kinds are compared
+    /// behind the slash: `/w/i` and `/w/j` differ where a pattern has `**/id`, and nothing below
+    /// them does.
+    #[inline(always)]
+    pub fn directory_within<W: Words + ?Sized>(mut self, table: &W, mut to: Cursor) -> bool {
+        let own = to.masks(table).within(self.masks(table));
+        self.step(table, b'/');
+        to.step(table, b'/');
+        own && self.kinds(table) == to.kinds(table)
+    }
+
     /// Id of the rule that decides `right` here, 0 if none speaks of it. Of two rules, one per
     /// automaton, the one of the stronger mask is named: deny, then ask, then audit, then allow.
     #[inline(always)]

@@ -35,10 +35,7 @@ fn main() {
 
 /// The fastest of several runs: what the work takes when nothing else runs.
 fn fastest(text: &str) -> (Compiled, Duration) {
-    let source = Source {
-        name: "mixed.yaml".into(),
-        text: text.into(),
-    };
+    let source = Source { name: "mixed.yaml".into(), text: text.into() };
     let run = || {
         let begin = Instant::now();
         let compiled = compile(&source, &Variables::default(), &NoHost, Options::default());

@@ -2,5 +2,6 @@
 
 mod generated;
 mod language;
+mod laundering;
 mod oracle;
 mod support;

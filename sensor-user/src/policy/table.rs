@@ -106,6 +106,7 @@ fn pair(entries: &[Entry], space: Space) -> Result<Pair, OverBudget> {
     for entry in entries.iter().filter(|entry| entry.space == space) {
         nfas[usize::from(entry.floating)].add(&entry.elems, entry.accept);
     }
+    let nfas = nfas.map(|nfa| nfa.reduced());
     let [anchored, floating] = &nfas;
     let class_of = dfa::byte_classes(&[anchored, floating]);
     let minimal = |nfa: &Nfa| {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use regex_syntax::utf8::Utf8Sequences;
 
-use super::{Accept, ByteSet, Elem};
+use super::{Accept, ByteSet, CharSet, Elem};
 
 /// A node of the trie.
 #[derive(Debug, Default)]
@@ -59,52 +59,54 @@ impl Nfa {
         if let Some(child) = self.children.get(&key) {
             return *child;
         }
-        let child = self.node(owner);
-        match elem {
-            Elem::Byte(set) => self.edge(parent, *set, child),
-            Elem::Char(set) => {
-                self.edge(parent, set.bytes, child);
-                for (first, last) in &set.beyond {
-                    self.utf8(parent, *first, *last, child, owner);
-                }
-            }
-            Elem::Star => {
-                self.silent(parent, child);
-                self.edge(child, ByteSet::name(), child);
-            }
-            Elem::Any => {
-                self.silent(parent, child);
-                self.edge(child, ByteSet::ALL, child);
-                self.nodes[child as usize].absorbing = true;
-            }
+        // What is inside an element is numbered before what is behind it: edges lead to higher
+        // numbers only, but for those of a node to itself.
+        let ends: Vec<(u32, ByteSet)> = match elem {
+            Elem::Char(set) => self.characters(parent, set, owner),
             Elem::Gap => {
                 let inside = self.node(owner);
                 self.silent(parent, inside);
                 self.edge(inside, ByteSet::ALL, inside);
-                self.silent(parent, child);
-                self.edge(inside, ByteSet::one(b'/'), child);
+                vec![(inside, ByteSet::one(b'/'))]
             }
-            Elem::Below => {
-                self.edge(parent, ByteSet::one(b'/'), child);
+            Elem::Byte(set) => vec![(parent, *set)],
+            Elem::Below => vec![(parent, ByteSet::one(b'/'))],
+            Elem::Star | Elem::Any => Vec::new(),
+        };
+        let child = self.node(owner);
+        ends.into_iter().for_each(|(from, set)| self.edge(from, set, child));
+        match elem {
+            Elem::Star => self.edge(child, ByteSet::name(), child),
+            Elem::Any | Elem::Below => {
                 self.edge(child, ByteSet::ALL, child);
                 self.nodes[child as usize].absorbing = true;
             }
+            _ => {}
+        }
+        if matches!(elem, Elem::Star | Elem::Any | Elem::Gap) {
+            self.silent(parent, child);
         }
         self.children.insert(key, child);
         child
     }
 
-    /// Every UTF-8 sequence of the characters from `first` to `last`.
-    fn utf8(&mut self, parent: u32, first: char, last: char, child: u32, owner: u32) {
-        for sequence in Utf8Sequences::new(first, last) {
-            let ranges = sequence.as_slice();
+    /// The nodes inside a character of `set`, and with which bytes they end it.
+    fn characters(&mut self, parent: u32, set: &CharSet, owner: u32) -> Vec<(u32, ByteSet)> {
+        let mut ends = vec![(parent, set.bytes)];
+        let sequences = set.beyond.iter().flat_map(|(low, high)| Utf8Sequences::new(*low, *high));
+        for sequence in sequences {
             let mut from = parent;
-            for (i, range) in ranges.iter().enumerate() {
-                let to = if i + 1 == ranges.len() { child } else { self.node(owner) };
-                self.edge(from, ByteSet::range(range.start, range.end), to);
+            let ranges = sequence.as_slice().iter().map(|r| ByteSet::range(r.start, r.end));
+            let mut ranges: Vec<ByteSet> = ranges.collect();
+            let last = ranges.pop();
+            for set in ranges {
+                let to = self.node(owner);
+                self.edge(from, set, to);
                 from = to;
             }
+            ends.extend(last.map(|set| (from, set)));
         }
+        ends
     }
 
     fn node(&mut self, owner: u32) -> u32 {
@@ -146,23 +148,58 @@ impl Nfa {
     /// strength.
     pub(crate) fn potentials(&self) -> Vec<u64> {
         let mut potentials: Vec<u64> = self.nodes.iter().map(|node| lanes(&node.accepts)).collect();
-        // Nodes are made after those that lead to them, but for a few inside one element; a
-        // second sweep settles what the first leaves, and no third changes anything.
-        loop {
-            let mut changed = false;
-            for at in (0..self.nodes.len()).rev() {
-                let node = &self.nodes[at];
-                let targets = node.edges.iter().map(|(_, to)| to).chain(&node.silent);
-                let all = targets.fold(potentials[at], |all, to| all | potentials[*to as usize]);
-                changed |= all != potentials[at];
-                potentials[at] = all;
-            }
-            if !changed {
-                return potentials;
-            }
+        for at in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[at];
+            let targets = node.edges.iter().map(|(_, to)| to).chain(&node.silent);
+            potentials[at] = targets.fold(potentials[at], |all, to| all | potentials[*to as usize]);
         }
+        potentials
+    }
+
+    /// The same automaton without nodes that lead to the same and say the same. The alternatives
+    /// of braces, which share what follows them, would otherwise be open one by one.
+    pub(crate) fn reduced(&self) -> Nfa {
+        let mut canonical: Vec<u32> = (0..self.nodes.len() as u32).collect();
+        let mut known: HashMap<Meaning, u32> = HashMap::new();
+        for at in (0..self.nodes.len()).rev() {
+            let meaning = self.meaning(at as u32, &canonical);
+            canonical[at] = *known.entry(meaning).or_insert(at as u32);
+        }
+        // The root may have become another's double; it is node 0 all the same.
+        canonical[0] = 0;
+        let kept: Vec<u32> =
+            (0..self.nodes.len() as u32).filter(|at| canonical[*at as usize] == *at).collect();
+        let place = |to: u32| {
+            let kept = kept.binary_search(&canonical[to as usize]);
+            kept.map_or(0, |place| place as u32)
+        };
+        let nodes = kept.iter().map(|at| {
+            let node = &self.nodes[*at as usize];
+            Node {
+                edges: node.edges.iter().map(|(set, to)| (*set, place(*to))).collect(),
+                silent: node.silent.iter().map(|to| place(*to)).collect(),
+                accepts: node.accepts.clone(),
+                ..*node
+            }
+        });
+        Nfa { nodes: nodes.collect(), children: HashMap::new() }
+    }
+
+    fn meaning(&self, at: u32, canonical: &[u32]) -> Meaning {
+        let node = &self.nodes[at as usize];
+        let name = |to: &u32| if *to == at { u32::MAX } else { canonical[*to as usize] };
+        let mut edges: Vec<_> = node.edges.iter().map(|(set, to)| (*set, name(to))).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut silent: Vec<_> = node.silent.iter().map(name).collect();
+        silent.sort_unstable();
+        silent.dedup();
+        (edges, silent, node.accepts.clone(), node.absorbing)
     }
 }
+
+/// Where a node leads (itself by the largest number), and what it says.
+type Meaning = (Vec<(ByteSet, u32)>, Vec<u32>, Vec<Accept>, bool);
 
 /// The rights of `accepts`, one 16-bit lane per strength.
 pub(crate) fn lanes(accepts: &[Accept]) -> u64 {

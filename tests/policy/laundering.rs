@@ -1,0 +1,283 @@
+//! No sequence of renames, exchanges and links gives an object a right that it was not born with.
+//!
+//! A model of a file system on which a careless agent does what the policy lets it do. The kernel
+//! side's rule for moving (`judge_move` in the hooks) is written down here a second time, over the
+//! same table functions.
+
+use std::collections::BTreeMap;
+
+use sensor_ebpf::rights::Rights;
+use sensor_ebpf::table::{self, Cursor, Space};
+use sensor_ebpf::verdict::{Masks, Verdict, decide};
+use sensor_user::policy::Compiled;
+
+use super::generated::Dice;
+use super::support::spec;
+
+/// Path to inode; directories have none of their content here, it is found by its path.
+type Names = BTreeMap<String, Inode>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inode {
+    Directory,
+    /// A file, by number.
+    File(usize),
+}
+
+/// The ways to content that a name offers.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    /// Without asking.
+    free: Rights,
+    /// With or without.
+    all: Rights,
+}
+
+fn offer(masks: Masks) -> Offer {
+    let all = masks.granted().or(masks.ask.minus(masks.deny)).and(Rights::CONTENT);
+    Offer { free: all.minus(masks.ask), all }
+}
+
+struct Model<'c> {
+    compiled: &'c Compiled,
+    names: Names,
+    /// Per file what was offered under the name that it was born with.
+    born: Vec<Offer>,
+    /// Whether moves are checked at all; the control does without.
+    checked: bool,
+}
+
+impl Model<'_> {
+    fn cursor(&self, path: &str) -> Cursor {
+        table::run(self.compiled.table.as_slice(), Space::Path, path.as_bytes())
+    }
+
+    fn masks(&self, path: &str) -> Masks {
+        self.cursor(path).masks(self.compiled.table.as_slice())
+    }
+
+    fn may(&self, right: Rights, path: &str) -> bool {
+        decide(self.masks(path), right, false).verdict <= Verdict::Audit
+    }
+
+    fn birth(&mut self, path: &str) -> Inode {
+        self.born.push(offer(self.masks(path)));
+        Inode::File(self.born.len() - 1)
+    }
+
+    fn is_parent(&self, path: &str) -> bool {
+        let parent = &path[..path.rfind('/').unwrap_or(0)];
+        parent.is_empty() || self.names.get(parent) == Some(&Inode::Directory)
+    }
+
+    fn is_empty(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        !self.names.keys().any(|name| name.starts_with(&below))
+    }
+
+    fn create(&mut self, path: &str, directory: bool) {
+        if self.names.contains_key(path) || !self.is_parent(path) || !self.may(Rights::CREATE, path)
+        {
+            return;
+        }
+        let inode = if directory { Inode::Directory } else { self.birth(path) };
+        self.names.insert(path.to_owned(), inode);
+    }
+
+    fn contained(&self, inode: Inode, from: &str, to: &str) -> bool {
+        let table = self.compiled.table.as_slice();
+        match inode {
+            _ if !self.checked => true,
+            Inode::Directory => self.cursor(from).directory_within(table, self.cursor(to)),
+            Inode::File(_) => self.masks(to).within(self.masks(from)),
+        }
+    }
+
+    fn link(&mut self, from: &str, to: &str) {
+        let Some(inode @ Inode::File(_)) = self.names.get(from).copied() else {
+            return;
+        };
+        let free = !self.names.contains_key(to) && self.is_parent(to);
+        let may = self.may(Rights::LINK, from) && self.may(Rights::CREATE, to);
+        if free && may && self.contained(inode, from, to) {
+            self.names.insert(to.to_owned(), inode);
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        let (Some(old), replaced) = (self.names.get(from).copied(), self.names.get(to).copied())
+        else {
+            return;
+        };
+        let fits = match (old, replaced) {
+            (_, None) => true,
+            (Inode::Directory, Some(Inode::Directory)) => self.is_empty(to),
+            (Inode::File(_), Some(Inode::File(_))) => true,
+            _ => false,
+        };
+        let inside = to.starts_with(&format!("{from}/")) || to == from;
+        let may = self.may(Rights::DELETE, from)
+            && self.may(Rights::CREATE, to)
+            && (replaced.is_none() || self.may(Rights::DELETE, to));
+        if fits && !inside && self.is_parent(to) && may && self.contained(old, from, to) {
+            self.names.remove(to);
+            let moved = self.take(from);
+            self.put(to, moved);
+        }
+    }
+
+    fn exchange(&mut self, one: &str, other: &str) {
+        let (Some(a), Some(b)) = (self.names.get(one).copied(), self.names.get(other).copied())
+        else {
+            return;
+        };
+        let inside = |a: &str, b: &str| format!("{a}/").starts_with(&format!("{b}/"));
+        let both = |path| self.may(Rights::DELETE, path) && self.may(Rights::CREATE, path);
+        let contained = self.contained(a, one, other) && self.contained(b, other, one);
+        if !inside(one, other) && !inside(other, one) && both(one) && both(other) && contained {
+            let (a, b) = (self.take(one), self.take(other));
+            self.put(other, a);
+            self.put(one, b);
+        }
+    }
+
+    /// Takes a name and all below it out, by what follows the name.
+    fn take(&mut self, path: &str) -> Vec<(String, Inode)> {
+        let below = format!("{path}/");
+        let taken: Vec<String> = self
+            .names
+            .keys()
+            .filter(|name| *name == path || name.starts_with(&below))
+            .cloned()
+            .collect();
+        taken
+            .into_iter()
+            .filter_map(|name| {
+                let inode = self.names.remove(&name)?;
+                Some((name[path.len()..].to_owned(), inode))
+            })
+            .collect()
+    }
+
+    fn put(&mut self, path: &str, moved: Vec<(String, Inode)>) {
+        for (suffix, inode) in moved {
+            self.names.insert(format!("{path}{suffix}"), inode);
+        }
+    }
+
+    /// A file that offers what it was not born with.
+    fn laundered(&self) -> Option<String> {
+        self.names.iter().find_map(|(path, inode)| {
+            let Inode::File(number) = inode else {
+                return None;
+            };
+            let (now, born) = (offer(self.masks(path)), self.born[*number]);
+            let gained = now.free.minus(born.free).or(now.all.minus(born.all));
+            (!gained.is_empty()).then(|| format!("{path} gained {gained:?}"))
+        })
+    }
+}
+
+const NAMES: [&str; 6] = ["a", "b", "ab", "key", ".env", "key.x"];
+
+fn path(dice: &mut Dice) -> String {
+    (0..1 + dice.roll(3)).map(|_| format!("/{}", dice.pick(&NAMES))).collect()
+}
+
+/// A policy under which much may be moved, and not everything read.
+fn policy(dice: &mut Dice) -> String {
+    let mut rules = String::from(
+        "  - allow: [create, delete, link, list]\n    paths: ['/**']\n  - allow: [read, write]\n    paths: ['/a/**', '/b/b/**']\n",
+    );
+    for _ in 0..2 + dice.roll(6) {
+        let kind = dice.pick(&["allow", "allow", "deny", "deny", "ask", "audit"]);
+        let rights =
+            dice.pick(&["read", "write", "read, write", "exec", "map", "list", "attr, read"]);
+        let name = dice.pick(&NAMES);
+        let pattern = match dice.roll(7) {
+            0 => format!("**/{name}"),
+            1 => format!("**/{name}/**"),
+            2 => format!("/{name}/**"),
+            3 => format!("/*/{name}/*"),
+            4 => format!("/{name}/**/{}", dice.pick(&NAMES)),
+            5 => format!("/a/{name}*"),
+            _ => format!("{}/**", path(dice)),
+        };
+        let rule = format!("  - {kind}: [{rights}]\n    paths: ['{pattern}']\n");
+        if !rules.contains(&format!("'{pattern}'")) {
+            rules += &rule;
+        }
+    }
+    format!("  files:\n{rules}")
+}
+
+/// Lets an agent loose; what it laundered, and how many moves succeeded.
+fn play(seed: u64, checked: bool) -> (Option<String>, usize) {
+    let mut dice = Dice::new(seed);
+    let text = policy(&mut dice);
+    let compiled = spec(&text);
+    let mut model = Model { compiled: &compiled, names: Names::new(), born: Vec::new(), checked };
+    let mut moves = 0;
+    for _ in 0..150 {
+        let (one, other) = (path(&mut dice), path(&mut dice));
+        let before = model.names.clone();
+        match dice.roll(8) {
+            0 | 1 => model.create(&one, true),
+            2 | 3 => model.create(&one, false),
+            4 | 5 => model.rename(&one, &other),
+            6 => model.exchange(&one, &other),
+            _ => model.link(&one, &other),
+        }
+        moves += usize::from(before != model.names);
+        if let Some(found) = model.laundered() {
+            return (Some(format!("seed {seed}: {found}\n{text}")), moves);
+        }
+    }
+    (None, moves)
+}
+
+#[test]
+fn nothing_gains_a_right_by_being_moved() {
+    let mut moves = 0;
+    for seed in 0..400 {
+        let (found, moved) = play(seed, true);
+        assert_eq!(found, None);
+        moves += moved;
+    }
+    assert!(moves > 5_000, "{moves}");
+}
+
+#[test]
+fn the_model_notices_a_fence_that_lets_everything_move() {
+    let found = (0..100).filter(|seed| play(*seed, false).0.is_some()).count();
+    assert!(found > 50, "{found}");
+}
+
+/// What ordinary tools do must not need rules of its own.
+#[test]
+fn ordinary_moves_go_through() {
+    let compiled = spec(
+        "  files:\n  - allow: [read, list, write, create, delete, link, attr]\n    paths: ['/w/**', '/tmp/**']\n  - deny: [read, write, create, delete, link, attr]\n    paths: ['**/.env', '**/.env.*', '**/*.pem', '**/id_rsa*', '/home/u/.ssh/**']\n  - deny: [write, create, delete]\n    paths: ['**/.git/hooks/**']\n",
+    );
+    let table = compiled.table.as_slice();
+    let cursor = |path: &str| table::run(table, Space::Path, path.as_bytes());
+    let file = |from: &str, to: &str| cursor(to).masks(table).within(cursor(from).masks(table));
+    let directory = |from: &str, to: &str| cursor(from).directory_within(table, cursor(to));
+    // Editors write a new file and rename it over the old one.
+    assert!(file("/w/src/.main.rs.swp", "/w/src/main.rs") && file("/w/4913", "/w/main.rs~"));
+    // git writes lock files, temporary objects and packs.
+    assert!(file("/w/.git/index.lock", "/w/.git/index"));
+    assert!(file("/w/.git/objects/tmp_obj_x", "/w/.git/objects/ab/cdef"));
+    assert!(directory("/w/.git/rebase-merge", "/w/.git/rebase-apply"));
+    // npm and cargo rename whole directories, also to and from names that a pattern begins with.
+    assert!(directory("/w/node_modules/.left-pad-Ab12", "/w/node_modules/left-pad"));
+    assert!(directory("/w/target/debug/build/x-1", "/w/target/debug/build/x-2"));
+    assert!(
+        directory("/w/i", "/w/id") && directory("/w/id_rs", "/w/x") && directory("/w/.en", "/w/e")
+    );
+    assert!(directory("/tmp/build", "/w/build") && directory("/w/a", "/tmp/a"));
+    // What would launder does not.
+    assert!(!file("/w/.env", "/w/env") && !file("/home/u/.ssh/id", "/w/id"));
+    assert!(!directory("/w/.env.d", "/w/env") && !directory("/w/.git/hooks", "/w/hooks"));
+    assert!(!directory("/w/x", "/w/.git/hooks") && !directory("/home/u/.ssh", "/w/ssh"));
+}
