@@ -22,6 +22,7 @@ pub mod manifest;
 mod model;
 mod read;
 mod rules;
+mod subject;
 mod suggest;
 mod table;
 mod variables;
@@ -37,6 +38,7 @@ pub use manifest::schema;
 pub use model::RuleKind;
 pub use read::{API_VERSION, KIND};
 pub use rules::RuleInfo;
+pub use subject::{Subject, SubjectError};
 pub use table::Stats;
 pub use variables::Variables;
 

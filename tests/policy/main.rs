@@ -4,4 +4,5 @@ mod generated;
 mod language;
 mod laundering;
 mod oracle;
+mod shipped;
 mod support;

@@ -2,7 +2,6 @@
 //! that the kernel runs, over the table that the kernel gets; needs no root and no kernel.
 
 mod advice;
-mod subject;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -17,9 +16,8 @@ use sensor_ebpf::verdict::Verdict;
 use serde::Serialize;
 
 use super::policy::given::{self, Given};
-use crate::policy::{Compiled, Judged, Options, RuleInfo, compile};
+use crate::policy::{Compiled, Judged, Options, RuleInfo, Subject, compile};
 use crate::policy_host::LocalHost;
-use subject::Subject;
 
 /// Say what a policy says of an operation: the verdict, the rule that decides and its reason, and
 /// what would have to be added to allow it.

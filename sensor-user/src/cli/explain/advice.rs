@@ -9,8 +9,7 @@ use sensor_ebpf::subject::{
 use sensor_ebpf::table::Space;
 use sensor_ebpf::verdict::Verdict;
 
-use super::subject::Subject;
-use crate::policy::{Compiled, Judged};
+use crate::policy::{Compiled, Judged, Subject};
 
 /// Why the verdict is what it is, where the rule alone does not say it.
 pub fn note(compiled: &Compiled, judged: &Judged, deciding: Rights) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Subjects as they are written on the command line, in the forms that events print.
+//! Subjects as people write them, in the forms that events print: what `picket explain` takes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,8 +12,8 @@ use sensor_ebpf::subject::{
 };
 use sensor_ebpf::table::Space;
 
+use super::host::Host;
 use crate::event::subject as event;
-use crate::policy::{self, Host};
 
 /// Something to judge.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Subject {
 
     fn path(given: &[u8], host: Option<&dyn Host>) -> Result<Subject, SubjectError> {
         let bytes = match host {
-            Some(host) => policy::canonical(host, given),
+            Some(host) => super::canonical(host, given),
             None => given.to_vec(),
         };
         let shown = || event::printable(given);
