@@ -41,6 +41,16 @@ impl Engine {
         Ok(tag)
     }
 
+    /// Gives an agent another policy. What its processes are doing just now is judged by one of the
+    /// two as a whole; when this returns, by the new one.
+    pub fn replace(&mut self, tag: Tag, policy: Compiled) -> Result<(), KernelError> {
+        let agent = self.agents.iter_mut().find(|agent| agent.tag == tag);
+        let agent = agent.ok_or(KernelError::NoAgent(tag))?;
+        self.kernel.install_policy(tag.agent, &policy.table)?;
+        agent.policy = policy;
+        Ok(())
+    }
+
     /// Attaches every hook: from here on tags have effect.
     pub fn attach(&mut self) -> Result<(), KernelError> {
         self.kernel.attach()
@@ -74,6 +84,11 @@ impl Engine {
     /// An agent's counters, as the kernel keeps them.
     pub fn counters(&self, tag: Tag) -> Result<Agent, KernelError> {
         self.kernel.agent(tag.agent)
+    }
+
+    /// How many instructions the verifier walked for each program, in attach order.
+    pub fn verified(&self) -> Result<Vec<(&'static str, u32)>, KernelError> {
+        self.kernel.verified()
     }
 
     /// Faults since loading.

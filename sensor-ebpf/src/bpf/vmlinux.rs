@@ -6,7 +6,9 @@
 
 use core::mem::MaybeUninit;
 
+use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::SUBJECT_ROOM;
 
@@ -29,6 +31,16 @@ macro_rules! offset {
     };
 }
 pub(crate) use offset;
+
+/// Whether a hook's pointer argument is null.
+///
+/// A comparison does not tell: the verifier takes every pointer that a hook is given for one that is
+/// there, and drops the branch for null as dead (it learnt of the exceptions one by one, after
+/// 6.12). Read from the context's memory the argument is a plain number.
+#[inline(always)]
+pub fn is_null(ctx: &LsmContext, argument: usize) -> bool {
+    read::<u64>(ctx.as_ptr() as u64 + argument as u64 * 8) == Ok(0)
+}
 
 /// A word of `LAYOUT`. A volatile read, because the value in the object is not the one that the
 /// loader puts there.

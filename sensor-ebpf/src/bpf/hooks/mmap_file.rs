@@ -10,7 +10,7 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::{File, Opaque};
+use crate::bpf::vmlinux::{File, is_null};
 
 /// `PROT_EXEC` (`mmap(2)`).
 pub const PROT_EXEC: u64 = 4;
@@ -18,11 +18,10 @@ pub const PROT_EXEC: u64 = 4;
 #[lsm(hook = "mmap_file")]
 pub fn mmap_file(ctx: LsmContext) -> i32 {
     // `prot` and not `reqprot`: the kernel has folded READ_IMPLIES_EXEC into it.
-    let file: *const Opaque = ctx.arg(0);
-    if file.is_null() || ctx.arg::<u64>(2) & PROT_EXEC == 0 {
+    if ctx.arg::<u64>(2) & PROT_EXEC == 0 || is_null(&ctx, 0) {
         return 0;
     }
-    judge::hook(Hook::MMAP_FILE, |actor| try_mmap_file(File(file), actor))
+    judge::hook(Hook::MMAP_FILE, |actor| try_mmap_file(File(ctx.arg(0)), actor))
 }
 
 #[inline(always)]

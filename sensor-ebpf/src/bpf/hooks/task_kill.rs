@@ -8,13 +8,13 @@ use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::{Fault, Hook};
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::Task;
+use crate::bpf::vmlinux::{Task, is_null};
 
 #[lsm(hook = "task_kill")]
 pub fn task_kill(ctx: LsmContext) -> i32 {
     // With credentials the sender is a device's completion, and the running task a bystander; signal
     // 0 only asks whether a process is there.
-    if ctx.arg::<u64>(3) != 0 || ctx.arg::<i32>(2) == 0 {
+    if ctx.arg::<i32>(2) == 0 || !is_null(&ctx, 3) {
         return 0;
     }
     judge::hook(Hook::TASK_KILL, |actor| try_task_kill(&ctx, actor))

@@ -1,0 +1,103 @@
+//! What Picket costs per operation, in a guest whose clock counts instructions.
+//!
+//! `cargo xtask bench` runs it with `--icount`, where a nanosecond is one executed instruction. It
+//! measures the same operations in a freshly executed process four times: with nothing loaded, with
+//! Picket attached and the process untagged, tagged and allowed, and again with nothing loaded.
+//! Prints one JSON object a line; nothing here asserts a figure, for a budget belongs into review.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use sensor_ebpf::tag::Tag;
+use sensor_user::engine::Engine;
+use sensor_user::kernel::load::Tags;
+use sensor_user::policy::{self, Options, Source};
+use sensor_user::policy_host::{self, LocalHost};
+
+mod ops;
+
+/// Where the operations happen: a tmpfs in the guest, so that no disk is measured.
+pub const WORK: &str = "/tmp/w";
+/// Rounds of each operation; the median counts.
+const ROUNDS: usize = 3;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    match args.get(1).map(String::as_str) {
+        Some("ops") => return measure(),
+        Some("serve") | None => {}
+        Some(policy) => return compare(Path::new(policy)),
+    }
+    anyhow::bail!("give the policy to measure under")
+}
+
+/// Measures every operation in this process and prints the figures.
+fn measure() -> anyhow::Result<()> {
+    let figures: BTreeMap<&str, f64> = ops::all()
+        .iter()
+        .map(|op| {
+            let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| op.nanoseconds()).collect();
+            rounds.sort_by(f64::total_cmp);
+            (op.name, rounds[ROUNDS / 2])
+        })
+        .collect();
+    println!("{}", serde_json::to_string(&figures)?);
+    Ok(())
+}
+
+fn compare(policy: &Path) -> anyhow::Result<()> {
+    prepare()?;
+    // What the kernel puts off at boot would be counted into the first figures.
+    std::thread::sleep(Duration::from_secs(3));
+    subject("bare", None)?;
+    let source = policy_host::read_source(policy)?;
+    let variables = policy_host::variables("root", 0, Path::new("/root"), Path::new(WORK))?;
+    let compiled = policy::compile(&source, &variables, &LocalHost, Options::default())
+        .map_err(|errors| anyhow::anyhow!("{errors}"))?;
+    let mut engine = Engine::load()?;
+    let tag = engine.add("bench".to_owned(), compiled)?;
+    engine.attach()?;
+    subject("untagged", None)?;
+    subject("tagged", Some((engine.tags()?, tag)))?;
+    println!("{}", serde_json::json!({ "verified": engine.verified()? }));
+    drop(engine);
+    // Programs are freed after a grace period.
+    std::thread::sleep(Duration::from_secs(1));
+    subject("bare again", None)
+}
+
+/// Makes the files that the operations work on.
+fn prepare() -> io::Result<()> {
+    fs::create_dir_all(ops::deep(8).parent().unwrap_or(Path::new(WORK)))?;
+    for depth in [1, 3, 8] {
+        fs::write(ops::deep(depth), [b'x'; 64])?;
+    }
+    // The operations' own program, where the policy lets an agent run it.
+    fs::copy("/proc/self/exe", "/usr/bin/picket-cost").map(drop)
+}
+
+/// Measures in a freshly executed process: what this one has mapped would make its forks dearer.
+fn subject(name: &str, tag: Option<(Tags, Tag)>) -> anyhow::Result<()> {
+    let mut command = Command::new("/usr/bin/picket-cost");
+    command.arg("ops").stdout(Stdio::piped());
+    if let Some((tags, tag)) = tag {
+        // SAFETY: the closure makes system calls only and allocates nothing.
+        unsafe { command.pre_exec(move || tags.tag_self(tag)) };
+    }
+    let output = command.output()?;
+    anyhow::ensure!(output.status.success(), "{name}: the operations failed: {}", output.status);
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    println!("{}", serde_json::json!({ "subject": name, "figures": figures }));
+    Ok(())
+}
+
+/// A path for a system call.
+pub fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_encoded_bytes()).expect("paths of this program have no NUL")
+}

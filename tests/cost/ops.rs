@@ -1,0 +1,165 @@
+//! The operations. Each is one closure that does the thing once; a failure ends the program, for a
+//! refused operation would look cheap.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::{WORK, c_path};
+
+/// One operation.
+pub struct Op {
+    /// Its name in the table.
+    pub name: &'static str,
+    times: u32,
+    body: Box<dyn Fn()>,
+}
+
+impl Op {
+    fn new(name: &'static str, times: u32, body: impl Fn() + 'static) -> Op {
+        Op { name, times, body: Box::new(body) }
+    }
+
+    /// Nanoseconds for one, by the guest's clock; warmed up.
+    pub fn nanoseconds(&self) -> f64 {
+        for _ in 0..self.times / 10 + 2 {
+            (self.body)();
+        }
+        let start = Instant::now();
+        for _ in 0..self.times {
+            (self.body)();
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(self.times)
+    }
+}
+
+/// A file this many directories below the root.
+pub fn deep(depth: usize) -> PathBuf {
+    let mut path = PathBuf::from(WORK);
+    for level in 3..=depth {
+        path.push(level.to_string());
+    }
+    if depth == 1 { PathBuf::from("/tmp/f") } else { path.join("f") }
+}
+
+fn check(code: impl Into<i64>, what: &str) -> i32 {
+    let code = code.into();
+    assert!(code >= 0, "{what}: {}", std::io::Error::last_os_error());
+    code as i32
+}
+
+/// All of them.
+pub fn all() -> Vec<Op> {
+    let mut ops = vec![open("open1", &deep(1)), open("open3", &deep(3)), open("open8", &deep(8))];
+    ops.extend([create_unlink(), rename(), read(), stat(), fork(), connect(), sendto()]);
+    // SAFETY: takes nothing.
+    ops.push(Op::new("getppid", 2000, || drop(unsafe { libc::syscall(libc::SYS_getppid) })));
+    ops
+}
+
+/// Opening and closing a file that exists.
+fn open(name: &'static str, path: &Path) -> Op {
+    let path = c_path(path);
+    Op::new(name, 1000, move || {
+        // SAFETY: a C string that lives as long as the closure.
+        unsafe {
+            libc::close(check(libc::open(path.as_ptr(), libc::O_RDONLY), "open"));
+        }
+    })
+}
+
+fn create_unlink() -> Op {
+    let path = c_path(&Path::new(WORK).join("new"));
+    Op::new("create_unlink", 500, move || {
+        // SAFETY: as in `open`.
+        unsafe {
+            let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY;
+            libc::close(check(libc::open(path.as_ptr(), flags, 0o600), "create"));
+            check(libc::unlink(path.as_ptr()), "unlink");
+        }
+    })
+}
+
+fn rename() -> Op {
+    let (a, b) = (c_path(&Path::new(WORK).join("a")), c_path(&Path::new(WORK).join("b")));
+    std::fs::write(Path::new(WORK).join("a"), b"").expect("the working directory is writable");
+    Op::new("rename x2", 500, move || {
+        // SAFETY: as in `open`.
+        unsafe {
+            check(libc::rename(a.as_ptr(), b.as_ptr()), "rename");
+            check(libc::rename(b.as_ptr(), a.as_ptr()), "rename");
+        }
+    })
+}
+
+fn read() -> Op {
+    let path = c_path(&deep(3));
+    // SAFETY: as in `open`.
+    let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) }, "open");
+    Op::new("read", 2000, move || {
+        let mut buffer = [0_u8; 64];
+        // SAFETY: the buffer is as long as said.
+        check(unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), 64, 0) } as i64, "read");
+    })
+}
+
+fn stat() -> Op {
+    let path = c_path(&deep(3));
+    Op::new("stat", 1000, move || {
+        let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: a C string, and room for a whole structure.
+        check(unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) }, "stat");
+    })
+}
+
+fn fork() -> Op {
+    Op::new("fork+exit", 100, || {
+        // SAFETY: the child only ends.
+        unsafe {
+            let child = check(libc::fork(), "fork");
+            if child == 0 {
+                libc::_exit(0);
+            }
+            check(libc::waitpid(child, std::ptr::null_mut(), 0), "wait");
+        }
+    })
+}
+
+/// A whole connection: socket, connect, accept, close of both ends.
+fn connect() -> Op {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback is up");
+    let to = listener.local_addr().expect("it is bound");
+    Op::new("tcp connection", 200, move || {
+        let client = TcpStream::connect(to).expect("it listens");
+        let (server, _) = listener.accept().expect("one is waiting");
+        socket_reset(&client);
+        drop((client, server));
+    })
+}
+
+/// Leaves no connection behind in TIME_WAIT.
+fn socket_reset(stream: &TcpStream) {
+    use std::os::fd::AsRawFd;
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    // SAFETY: the option's value is a live structure of the size given.
+    unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        );
+    }
+}
+
+fn sendto() -> Op {
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback is up");
+    let to = receiver.local_addr().expect("it is bound");
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback is up");
+    Op::new("udp sendto+recv", 500, move || {
+        let mut buffer = [0; 8];
+        sender.send_to(b"x", to).expect("loopback takes it");
+        receiver.recv(&mut buffer).expect("it was sent");
+    })
+}
