@@ -1,5 +1,6 @@
 //! Tests of the policy engine: what it accepts and refuses, and what the tables that it makes say.
 
+mod fuzz;
 mod generated;
 mod language;
 mod laundering;
