@@ -74,6 +74,9 @@ pub enum KernelError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A tag that no agent has.
+    #[error("there is no agent {}", .0.agent)]
+    NoAgent(Tag),
     /// A slot number beyond the map.
     #[error("no room for another {0}")]
     Full(&'static str),
