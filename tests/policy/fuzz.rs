@@ -70,7 +70,7 @@ const PIECES: [&str; 40] = [
 
 fn mutated(dice: &mut Dice) -> String {
     let mut text = match dice.roll(8) {
-        0 => mixed(1 + dice.roll(6)),
+        0 => mixed(1 + dice.roll(6), true),
         _ => manifest(SEEDS[dice.roll(SEEDS.len())]),
     };
     for _ in 0..dice.roll(6) {
@@ -169,7 +169,10 @@ fn broken_policies_are_refused_and_never_crash() {
                 }
                 for subject in [&b""[..], b"/", b"/usr/\xff\0", &[0; 5000]] {
                     for space in [Space::Path, Space::Object] {
-                        compiled.judge(space, subject, Rights(u32::MAX));
+                        let judged = compiled.judge(space, subject, Rights(u32::MAX));
+                        assert!(
+                            judged.rules.iter().all(|id| *id == 0 || compiled.rule(*id).is_some())
+                        );
                     }
                 }
             }

@@ -2,18 +2,22 @@
 //! so that they share as little as real ones do.
 
 /// A small generator of pseudo-random numbers (xorshift64*): the same sequence on every machine.
-pub struct Dice(u64);
+pub struct Dice {
+    state: u64,
+    /// Whether words have capitals and digits now and then.
+    varied: bool,
+}
 
 impl Dice {
     pub fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Dice { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, varied: false }
     }
 
     pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        let high = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         high as usize % sides
     }
 
@@ -33,6 +37,7 @@ impl Dice {
             .map(|_| format!("{}{}", self.pick(&HEADS), self.pick(&TAILS)))
             .collect();
         match self.roll(8) {
+            _ if !self.varied => {}
             0 => word[..1].make_ascii_uppercase(),
             1 => word.push(*self.pick(&['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])),
             _ => {}
@@ -41,9 +46,11 @@ impl Dice {
     }
 }
 
-/// A policy of `count` patterns of mixed kinds, a quarter of them beginning with `**`.
-pub fn mixed(count: usize) -> String {
+/// A policy of `count` patterns of mixed kinds, a quarter of them beginning with `**`. With
+/// `varied` names it has nearly all letters and digits, and so twice as many classes of bytes.
+pub fn mixed(count: usize, varied: bool) -> String {
     let mut dice = Dice::new(count as u64);
+    dice.varied = varied;
     let mut files = String::new();
     let mut network = String::new();
     for i in 0..count {

@@ -1,5 +1,6 @@
 //! Tests of the policy engine: what it accepts and refuses, and what the tables that it makes say.
 
+mod diagnostics;
 mod fuzz;
 mod generated;
 mod language;
@@ -7,3 +8,4 @@ mod laundering;
 mod oracle;
 mod shipped;
 mod support;
+mod verbs;

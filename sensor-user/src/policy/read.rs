@@ -1,12 +1,15 @@
 //! From the YAML tree to the types: knows every key, and says of each that is unknown, missing or
 //! of the wrong shape where it is and what would be right.
 
+mod shape;
+
 use sensor_ebpf::rights::Rights;
 
-use super::diagnostic::{Diagnostic, Diagnostics, Span};
-use super::model::{Manifest, Mode, Rule, RuleKind, Section, Spanned, Text};
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::model::{Manifest, Mode, Rule, RuleKind, Section, Spanned};
 use super::suggest::suggest;
 use super::yaml::{self, Node, Value};
+use shape::{Fields, Reader};
 
 /// What `apiVersion` must be.
 pub const API_VERSION: &str = "picket.dev/v1alpha1";
@@ -49,32 +52,7 @@ pub(super) fn manifest(file: u32, diagnostics: &mut Diagnostics) -> Option<Manif
     reader.manifest(&root)
 }
 
-struct Reader<'d> {
-    diagnostics: &'d mut Diagnostics,
-}
-
-/// The entries of a mapping whose keys are known.
-struct Fields<'n> {
-    entries: Vec<(&'n str, Span, &'n Node)>,
-    span: Span,
-}
-
-impl<'n> Fields<'n> {
-    fn get(&self, key: &str) -> Option<&'n Node> {
-        let found = self.entries.iter().find(|(name, ..)| *name == key)?;
-        Some(found.2)
-    }
-}
-
 impl Reader<'_> {
-    fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.diagnostics.push(Diagnostic::error(span, message));
-    }
-
-    fn error_hint(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
-        self.diagnostics.push(Diagnostic::error(span, message).hint(hint));
-    }
-
     fn manifest(&mut self, root: &Node) -> Option<Manifest> {
         let fields = self.fields(root, "a policy", MANIFEST_KEYS)?;
         self.constant(&fields, "apiVersion", API_VERSION);
@@ -329,107 +307,6 @@ impl Reader<'_> {
             }
         }
         all
-    }
-
-    fn fields<'n>(
-        &mut self,
-        node: &'n Node,
-        what: &str,
-        known: &[&'static str],
-    ) -> Option<Fields<'n>> {
-        let Value::Map(entries) = &node.value else {
-            let message = format!("{what} must be a mapping, and is {}", node.kind());
-            self.error_hint(node.span, message, format!("its keys are {}", known.join(", ")));
-            return None;
-        };
-        let mut found = Vec::new();
-        for (key, value) in entries {
-            let Value::Scalar { text, .. } = &key.value else {
-                continue;
-            };
-            if known.contains(&text.as_str()) {
-                found.push((text.as_str(), key.span, value));
-            } else {
-                self.unknown_key(key.span, text, what, known);
-            }
-        }
-        let span = entries.first().map_or(node.span, |(key, _)| key.span);
-        Some(Fields { entries: found, span })
-    }
-
-    fn unknown_key(&mut self, span: Span, key: &str, what: &str, known: &[&str]) {
-        if known == SPEC_KEYS && SPEC_LATER.contains(&key) {
-            let message = format!("`{key}` is not available yet in this version");
-            self.error_hint(span, message, "remove it: nothing in a policy is silently ignored");
-            return;
-        }
-        let hint = suggest(key, known.iter().copied())
-            .unwrap_or_else(|| format!("the keys here are {}", known.join(", ")));
-        self.error_hint(span, format!("{what} has no key `{key}`"), hint);
-    }
-
-    fn required<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str) -> Option<&'n Node> {
-        let found = fields.get(key);
-        if found.is_none() {
-            self.error(fields.span, format!("{what} needs `{key}`"));
-        }
-        found
-    }
-
-    fn items<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
-        if let Value::List(items) = &node.value {
-            return items;
-        }
-        let message = format!("{what} must be a list, and is {}", node.kind());
-        self.error(node.span, message);
-        &[]
-    }
-
-    /// A list of strings with at least one in it.
-    fn strings(&mut self, node: &Node, what: &str) -> Vec<Text> {
-        let items = match &node.value {
-            Value::List(items) => items,
-            Value::Scalar { text, plain } if !(*plain && yaml::is_null(text)) => {
-                let message = format!("{what} must be a list, and is a single value");
-                self.error_hint(node.span, message, "put it in brackets: `[…]`");
-                return Vec::new();
-            }
-            _ => {
-                self.error(node.span, format!("{what} must be a list, and is {}", node.kind()));
-                return Vec::new();
-            }
-        };
-        if items.is_empty() {
-            self.error(node.span, format!("{what} is empty"));
-        }
-        let item = format!("an entry of {what}");
-        items.iter().filter_map(|node| self.string(node, &item)).collect()
-    }
-
-    fn string(&mut self, node: &Node, what: &str) -> Option<Text> {
-        match &node.value {
-            Value::Scalar { text, plain } if !(*plain && yaml::is_null(text)) => {
-                Some(self.text(node.span, text))
-            }
-            _ => {
-                self.error(node.span, format!("{what} must be a string, and is {}", node.kind()));
-                None
-            }
-        }
-    }
-
-    fn text(&self, span: Span, value: &str) -> Text {
-        let source = self.diagnostics.text(span.file);
-        let raw = source.get(span.start as usize..span.end as usize).unwrap_or_default();
-        let inner = raw.strip_prefix(['"', '\'']).and_then(|rest| rest.strip_suffix(['"', '\'']));
-        let verbatim = if raw == value {
-            Some(span.start)
-        } else if inner == Some(value) {
-            Some(span.start + 1)
-        } else {
-            None
-        };
-        Text { value: value.to_owned(), span, verbatim }
     }
 }
 

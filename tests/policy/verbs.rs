@@ -1,0 +1,135 @@
+//! `picket policy` and `picket explain` as programs: what they print, and their exit codes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use super::support::manifest;
+
+/// A directory that goes when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn picket(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_picket")).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn check_tells_good_from_bad_by_its_exit_code() {
+    let scratch = Scratch::new("check");
+    let good =
+        scratch.file("good.yaml", &manifest("  files:\n  - allow: [read]\n    paths: ['/a']"));
+    let bad = scratch.file("bad.yaml", &manifest("  files:\n  - allow: [reed]\n    paths: [a]"));
+    let (code, out, err) = picket(&["policy", "check", &good]);
+    assert_eq!((code, out, err), (0, format!("{good}: ok\n"), String::new()));
+    let (code, out, err) = picket(&["policy", "check", &good, &bad, "/nowhere.yaml"]);
+    assert_eq!((code, out), (1, format!("{good}: ok\n")));
+    assert!(err.contains(&format!("{bad}:7:13")) && err.contains("did you mean `read`?"), "{err}");
+    assert!(
+        err.contains("a pattern begins with `/` or `**`") && err.contains(": 2 errors"),
+        "{err}"
+    );
+    assert!(err.contains("/nowhere.yaml: cannot read it") && !err.contains('\x1b'), "{err}");
+    assert_eq!(picket(&["policy", "check"]).0, 2);
+    assert_eq!(picket(&["policy", "check", &good, "--var", "1x=2"]).0, 2);
+}
+
+#[test]
+fn check_prints_json() {
+    let scratch = Scratch::new("json");
+    let bad = scratch.file("bad.yaml", &manifest("  mode: loud"));
+    let (code, out, err) = picket(&["policy", "check", "--json", "--stats", &bad]);
+    assert_eq!((code, err.as_str()), (1, ""));
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let found = &json["files"][0]["diagnostics"][0];
+    assert_eq!(
+        (&json["ok"], &found["line"], &found["column"]),
+        (&false.into(), &6.into(), &9.into())
+    );
+    assert_eq!((&found["text"], &found["end_column"]), (&"  mode: loud".into(), &13.into()));
+}
+
+#[test]
+fn explain_names_the_rule_and_what_would_allow() {
+    let scratch = Scratch::new("explain");
+    let file = scratch.file(
+        "p.yaml",
+        &manifest("  files:\n  - allow: [read]\n    paths: ['${data}/**']\n  - deny: [read]\n    paths: ['**/key']\n    reason: secret"),
+    );
+    let explain = |arguments: &[&str]| {
+        let fixed = ["explain", "--policy", &file, "--var", "data=/data", "--literal"];
+        picket(&[&fixed, arguments].concat())
+    };
+    let (code, out, _) = explain(&["read", "/data/x"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.starts_with("allow read /data/x\n")
+            && out.contains("p.yaml:8:13: allow [read] ${data}/**"),
+        "{out}"
+    );
+    let (code, out, _) = explain(&["read", "/data/key"]);
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("p.yaml:10:13: deny [read] **/key") && out.contains("reason    secret"),
+        "{out}"
+    );
+    let (code, out, _) = explain(&["write", "/data/x", "/data/x*"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("paths: ['/data/x']") && out.contains(r"paths: ['/data/x\*']"), "{out}");
+    let (code, out, _) = explain(&["--json", "connect", "tcp:192.0.2.1:443"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["verdict"]), (1, &"deny".into()));
+    assert_eq!(explain(&["reed", "/x"]).0, 2);
+    assert_eq!(explain(&["read", "x"]).0, 125);
+}
+
+/// What explain says would allow an operation does allow it.
+#[test]
+fn advice_that_is_taken_works() {
+    let scratch = Scratch::new("advice");
+    for (right, subject, section) in [
+        ("read", r"/a b/*{x}'y\xff", "files"),
+        ("exec", "/x", "exec"),
+        ("connect", "tcp:[2001:db8::1]:443", "network"),
+        ("bind", "udp:127.0.0.1:53", "network"),
+        ("connect", "unix:/run/x.sock", "network"),
+        ("send", r"unix:@a*\x01", "network"),
+    ] {
+        let empty = scratch.file("empty.yaml", &manifest("  mode: enforce"));
+        let (_, out, _) =
+            picket(&["explain", "--json", "--literal", "--policy", &empty, right, subject]);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let advice = json["to_allow"].as_str().unwrap();
+        let rule = advice.strip_prefix(&format!("add under {section}:\n")).unwrap();
+        let taken = scratch.file(
+            "taken.yaml",
+            &manifest(&format!("  {section}:\n  {}", rule.replace('\n', "\n  "))),
+        );
+        let (code, out, err) =
+            picket(&["explain", "--literal", "--policy", &taken, right, subject]);
+        assert_eq!(code, 0, "{advice}\n{out}{err}");
+    }
+}
