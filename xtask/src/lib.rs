@@ -4,4 +4,5 @@
 //! Nothing here is part of the product: the product never depends on this crate.
 
 pub mod setup;
+pub mod test;
 pub mod vm;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{setup, vm};
+use xtask::{setup, test, vm};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -17,12 +17,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Setup(setup::Args),
+    Test(test::Args),
     Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Setup(args) => setup::main(&args),
+        Verb::Test(args) => test::main(&args),
         Verb::Vm(args) => vm::main(&args),
     };
     match outcome {

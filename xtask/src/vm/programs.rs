@@ -61,26 +61,37 @@ fn build(
     profile: &str,
     settings: &[(&str, &str)],
 ) -> Result<PathBuf> {
-    let target = target_dir().join("static");
     let dir = if profile == "dev" { "debug" } else { profile };
-    let path = target.join(TRIPLE).join(dir).join(program);
+    let path = static_dir().join(TRIPLE).join(dir).join(program);
     if !path.exists() {
         eprintln!("vm: building {program} (static) ...");
     }
+    let mut cargo = cargo("build");
+    cargo.envs(settings.iter().copied());
+    cargo.args(["--quiet", "--package", package, "--bin", program, "--profile", profile]);
+    let status = cargo.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("{program} does not compile");
+    }
+    Ok(path)
+}
+
+/// The target directory of what goes into guests.
+fn static_dir() -> PathBuf {
+    target_dir().join("static")
+}
+
+/// A cargo command that makes static programs, in the directory that all of them share.
+pub(crate) fn cargo(verb: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_MANIFEST_DIR"]
     {
         cargo.env_remove(name);
     }
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static").envs(settings.iter().copied());
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
     // One object serves both kinds of build.
     cargo.env("PICKET_BPF_TARGET_DIR", target_dir().join("bpf"));
-    cargo.args(["build", "--quiet", "--package", package, "--bin", program, "--profile", profile]);
-    cargo.args(["--target", TRIPLE, "--target-dir"]).arg(&target);
-    let status = cargo.status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("{program} does not compile");
-    }
-    Ok(path)
+    cargo.args([verb, "--target", TRIPLE, "--target-dir"]).arg(static_dir());
+    cargo
 }

@@ -1,0 +1,8 @@
+//! Tests of the fence itself: real system calls on a real kernel, judged by the programs.
+//!
+//! They run as root on a machine that may be thrown away (`cargo xtask test` gives them one), and
+//! fail where the kernel cannot enforce; none passes by being left out. Each hook has a file of its
+//! own in [`hooks`]; what belongs to no single hook is beside it.
+
+mod hooks;
+mod support;

@@ -1,0 +1,159 @@
+//! A process that does what it is told: forked from the test, it waits for a number, runs that step
+//! of the test's own closure, and answers with the outcome. So the same process can try the same
+//! thing before it is tagged and afterwards.
+
+use std::any::Any;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+
+use sensor_ebpf::tag::Tag;
+use sensor_user::kernel::load::Tags;
+
+use super::sys::files::{pipe, read_next, write};
+use super::sys::process::{self, Ended, pidfd};
+use super::sys::{Errno, Res};
+
+/// Name of the thread, as events show it.
+pub const NAME: &str = "picket-agent";
+
+/// The answer of a child whose step panicked.
+const PANICKED: i64 = i64::MIN;
+
+/// What is asked of a child.
+#[derive(Clone, Copy)]
+struct Order {
+    step: u32,
+    /// A tag to take on, instead of a step.
+    tag: Tag,
+}
+
+/// What a step can answer with: something that fits a pipe.
+pub trait Answer {
+    /// As a number that is not negative.
+    fn number(self) -> i64;
+}
+
+impl Answer for () {
+    fn number(self) -> i64 {
+        0
+    }
+}
+
+impl Answer for i64 {
+    fn number(self) -> i64 {
+        assert!(self >= 0, "an answer of {self} would read as an errno");
+        self
+    }
+}
+
+/// A process that waits for orders, and ends when it is dropped.
+pub struct Child {
+    pid: i32,
+    orders: Option<OwnedFd>,
+    answers: OwnedFd,
+}
+
+impl Child {
+    /// Forks.
+    pub fn new<A: Answer>(tags: &Tags, body: impl FnMut(u32) -> Res<A>) -> Child {
+        let (orders_out, orders) = pipe().unwrap();
+        let (answers, answers_in) = pipe().unwrap();
+        match process::fork().unwrap() {
+            Some(pid) => Child { pid, orders: Some(orders), answers },
+            None => {
+                drop(orders);
+                serve(tags, body, &orders_out, &answers_in)
+            }
+        }
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Has it run a step.
+    pub fn run(&mut self, step: u32) -> Res<i64> {
+        self.order(Order { step, tag: Tag::default() })
+    }
+
+    /// Has it run a step that has nothing to say but whether it went well.
+    pub fn try_to(&mut self, step: u32) -> Res {
+        self.run(step).map(drop)
+    }
+
+    /// Has it tag itself.
+    pub fn tag(&mut self, tag: Tag) {
+        self.order(Order { step: 0, tag }).unwrap();
+    }
+
+    /// The tag that it bears, as userspace sees it.
+    pub fn tag_of(&self, tags: &Tags) -> Option<Tag> {
+        tags.of(pidfd(self.pid).unwrap().as_fd()).unwrap()
+    }
+
+    fn order(&mut self, order: Order) -> Res<i64> {
+        let words = [order.step, order.tag.agent, order.tag.epoch];
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let orders = self.orders.as_ref().unwrap();
+        write(orders, &bytes).unwrap_or_else(|error| panic!("the child is gone: {error:?}"));
+        let mut answer = [0; 8];
+        let count = read_next(&self.answers, &mut answer).unwrap();
+        assert_eq!(count, answer.len(), "the child ended in step {}: {:?}", order.step, self.end());
+        match i64::from_le_bytes(answer) {
+            PANICKED => panic!("the child panicked in step {}, see above", order.step),
+            errno @ ..0 => Err(Errno(-errno as i32)),
+            number => Ok(number),
+        }
+    }
+
+    /// Lets it end, and says how it did.
+    pub fn end(&mut self) -> Option<Ended> {
+        // Without orders to wait for it ends.
+        self.orders.take()?;
+        process::wait(self.pid).ok()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the child does.
+fn serve<A: Answer>(
+    tags: &Tags,
+    mut body: impl FnMut(u32) -> Res<A>,
+    orders: &OwnedFd,
+    answers: &OwnedFd,
+) -> ! {
+    // The test harness would catch the message in a buffer that this process never prints.
+    panic::set_hook(Box::new(|info| {
+        let _ = process::complain(&format!("in a child: {info}\n"));
+    }));
+    let mut bytes = [0; 12];
+    let mut ready = process::set_name(NAME).is_ok();
+    while ready && read_next(orders, &mut bytes) == Ok(bytes.len()) {
+        let word = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let (step, tag) = (word(0), Tag { agent: word(4), epoch: word(8) });
+        let answer = if tag == Tag::default() {
+            panic::catch_unwind(AssertUnwindSafe(|| body(step).map(Answer::number)))
+        } else {
+            let tagged = tags.tag_self(tag).map_err(|e| Errno(e.raw_os_error().unwrap_or(0)));
+            Ok(tagged.map(|()| 0))
+        };
+        ready = write(answers, &encode(answer).to_le_bytes()).is_ok();
+    }
+    process::exit(0)
+}
+
+fn encode(answer: Result<Res<i64>, Box<dyn Any + Send>>) -> i64 {
+    match answer {
+        Ok(Ok(number)) => number,
+        Ok(Err(errno)) => -i64::from(errno.0),
+        Err(_) => PANICKED,
+    }
+}

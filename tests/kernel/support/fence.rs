@@ -1,0 +1,241 @@
+//! The loaded kernel side. Loading takes seconds on an emulated machine, so there is one for the
+//! whole run; a test has it to itself for as long as it holds the [`Fence`].
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sensor_ebpf::event::EventHeader;
+use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::tag::Tag;
+use sensor_user::engine::Engine;
+use sensor_user::engine::stream::Stream;
+use sensor_user::event::Event;
+use sensor_user::kernel::load::Tags;
+use sensor_user::policy::{Compiled, Options, Source, Variables, compile};
+use sensor_user::policy_host::LocalHost;
+use tokio::runtime::Runtime;
+
+use super::child::{Answer, Child};
+use super::expect::{Expected, Who};
+use super::sys::Res;
+
+/// What events call the policies' file.
+pub const POLICY_FILE: &str = "test.yaml";
+/// Line of a policy where the lines begin that a test gives.
+pub const FIRST_LINE: usize = 6;
+
+/// An agent, for as long as the test holds the fence.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Its tag.
+    pub tag: Tag,
+    /// Its policy.
+    pub policy: Compiled,
+    /// Nanoseconds since boot when it was made.
+    since: u64,
+}
+
+/// The kernel side and what the tests keep about it.
+pub struct World {
+    /// The engine itself.
+    pub engine: Engine,
+    stream: Stream,
+    /// Events that were read and not yet asked for.
+    waiting: Vec<Event>,
+    /// By agent, the sequence number that comes next.
+    next_seq: HashMap<u32, u64>,
+    /// Agents of tests that are over. Each policy takes 4 MiB, so they are given new ones.
+    free: Vec<Tag>,
+    /// Agents of the test that is running.
+    used: Vec<Tag>,
+    _runtime: Runtime,
+}
+
+static WORLD: Mutex<Option<World>> = Mutex::new(None);
+
+/// The fence, up. One test holds it at a time.
+pub struct Fence(MutexGuard<'static, Option<World>>);
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        let world = self.world();
+        let used = std::mem::take(&mut world.used);
+        world.free.extend(used);
+    }
+}
+
+impl World {
+    /// Loads and attaches.
+    pub fn new() -> World {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut engine = Engine::load().unwrap_or_else(|error| panic!("{error}"));
+        engine.attach().unwrap_or_else(|error| panic!("{error}"));
+        let entered = runtime.enter();
+        let stream = engine.stream().unwrap();
+        drop(entered);
+        World {
+            engine,
+            stream,
+            waiting: Vec::new(),
+            next_seq: HashMap::new(),
+            free: Vec::new(),
+            used: Vec::new(),
+            _runtime: runtime,
+        }
+    }
+
+    /// An agent under a policy.
+    pub fn add(&mut self, policy: Compiled) -> Agent {
+        let tag = if let Some(tag) = self.free.pop() {
+            self.engine.replace(tag, policy.clone()).unwrap();
+            tag
+        } else {
+            self.engine.add("agent".to_owned(), policy.clone()).unwrap()
+        };
+        self.used.push(tag);
+        self.drain();
+        self.waiting.retain(|event| event.header.agent != tag.agent);
+        Agent { tag, policy, since: boot_time() }
+    }
+
+    /// Reads what is in the ring. Each event must be the next of its agent.
+    fn drain(&mut self) {
+        while let Some(event) = self.stream.next_event() {
+            let event = event.unwrap();
+            let next = self.next_seq.entry(event.header.agent).or_default();
+            assert_eq!(event.header.seq, *next, "a gap before {event:?}");
+            assert_eq!(event.header.lost, 0, "{event:?}");
+            *next += 1;
+            self.waiting.push(event);
+        }
+    }
+}
+
+impl Fence {
+    /// Waits until no other test has it.
+    pub fn up() -> Fence {
+        // A test that failed has only held the lock, not broken what is behind it.
+        let mut guard = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.get_or_insert_with(World::new);
+        Fence(guard)
+    }
+
+    fn world(&mut self) -> &mut World {
+        self.0.as_mut().unwrap()
+    }
+
+    /// An agent under the policy with these lines of `spec`, where `${dir}` is `dir`.
+    pub fn agent(&mut self, dir: impl AsRef<Path>, spec: &str) -> Agent {
+        let policy = policy(dir.as_ref(), spec, false);
+        self.world().add(policy)
+    }
+
+    /// The same with everything allowed and reported.
+    pub fn auditing_agent(&mut self, dir: impl AsRef<Path>, spec: &str) -> Agent {
+        let policy = policy(dir.as_ref(), spec, true);
+        self.world().add(policy)
+    }
+
+    /// A process without a tag.
+    pub fn child<A: Answer>(&mut self, body: impl FnMut(u32) -> Res<A>) -> Child {
+        Child::new(&self.tags(), body)
+    }
+
+    /// A process with a tag.
+    pub fn tagged<A: Answer>(&mut self, agent: &Agent, body: impl FnMut(u32) -> Res<A>) -> Child {
+        let mut child = self.child(body);
+        child.tag(agent.tag);
+        child
+    }
+
+    /// The map of tags.
+    pub fn tags(&mut self) -> Tags {
+        self.world().engine.tags().unwrap()
+    }
+
+    /// The agent's events since it was made or since the last call.
+    pub fn events(&mut self, agent: &Agent) -> Vec<Event> {
+        let world = self.world();
+        world.drain();
+        let own = |event: &Event| {
+            (event.header.agent, event.header.epoch) == (agent.tag.agent, agent.tag.epoch)
+        };
+        let (events, waiting) = std::mem::take(&mut world.waiting).into_iter().partition(own);
+        world.waiting = waiting;
+        events
+    }
+
+    /// Holds the agent's events since the last call against what they should be; `who` made them.
+    #[track_caller]
+    pub fn expect(&mut self, agent: &Agent, who: impl Into<Who>, expected: &[Expected]) {
+        let who = who.into();
+        let events = self.events(agent);
+        for event in &events {
+            check_place(&event.header, agent);
+        }
+        let engine = &self.world().engine;
+        let found: Vec<Expected> = events
+            .iter()
+            .map(|event| Expected::of(event, engine.context(event).unwrap(), who))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    /// The agent must have made no event since the last call.
+    #[track_caller]
+    pub fn quiet(&mut self, agent: &Agent) {
+        let events = self.events(agent);
+        assert!(events.is_empty(), "{events:#?}");
+    }
+
+    /// How often a fault has happened.
+    pub fn faults(&mut self, hook: Hook, fault: Fault) -> u64 {
+        let faults = self.world().engine.faults().unwrap();
+        let found = faults.iter().find(|(h, f, _)| (*h, *f) == (hook, fault));
+        found.map_or(0, |(_, _, count)| *count)
+    }
+
+    /// The agent's counters; `(next_seq, lost)`.
+    pub fn counters(&mut self, agent: &Agent) -> (u64, u64) {
+        let counters = self.world().engine.counters(agent.tag).unwrap();
+        (counters.next_seq, counters.lost)
+    }
+}
+
+/// When and where an event happened, which every test knows alike.
+fn check_place(header: &EventHeader, agent: &Agent) {
+    assert!(header.time > agent.since && header.time < boot_time(), "{header:?}");
+    assert_eq!(header.cgroup, own_cgroup(), "{header:?}");
+    assert_eq!(header.tid, header.pid, "{header:?}");
+}
+
+/// The policy with these lines of `spec`.
+pub fn policy(dir: &Path, spec: &str, audit: bool) -> Compiled {
+    let indented: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    let text = format!(
+        "apiVersion: picket.dev/v1alpha1\nkind: AgentPolicy\nmetadata:\n  name: test\nspec:\n{indented}"
+    );
+    let source = Source { name: POLICY_FILE.to_owned(), text };
+    let variables: Variables = [("dir", dir.to_str().unwrap())].into_iter().collect();
+    let options = Options { audit, ..Options::default() };
+    compile(&source, &variables, &LocalHost, options).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// Nanoseconds since boot, suspend included, as events count.
+fn boot_time() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: room for one `struct timespec`.
+    let code = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    assert_eq!(code, 0);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Id of this process's cgroup: its directory's inode number.
+fn own_cgroup() -> u64 {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+    fs::metadata(Path::new("/sys/fs/cgroup").join(path)).unwrap().ino()
+}

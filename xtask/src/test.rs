@@ -1,0 +1,52 @@
+//! `cargo xtask test`: every test of the project. First what any machine can run (format, lints,
+//! plain tests), then the tests of the fence, in a guest of each kernel. The order of things is
+//! here; [`plain`] and [`kernel`] run them, [`summary`] counts.
+
+mod kernel;
+mod plain;
+mod summary;
+
+use std::{io::IsTerminal as _, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::setup::{self, Need, kernels::Kernel};
+use summary::Summary;
+
+/// Run all tests: format, lints, plain tests, and the tests of the fence on each kernel
+///
+/// The last line is `N passed, N failed`, over everything. The exit code is 0 only if nothing
+/// failed, every part ran tests, and no kernel complained meanwhile.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The kernels' lines to test on: 6.1, 6.12, 7 [default: all of them]
+    #[arg(long = "kernel", value_name = "KERNEL")]
+    kernels: Vec<Kernel>,
+    /// Run only what needs no guest
+    #[arg(long, conflicts_with = "kernels")]
+    no_vm: bool,
+    /// Run only the tests of the fence
+    #[arg(long, conflicts_with = "no_vm")]
+    no_plain: bool,
+    /// Run only tests whose names contain this, and leave format and lints out
+    filter: Option<String>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When something cannot even be started. Tests that fail are an exit code.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let filter = args.filter.as_deref();
+    let mut summary = Summary::default();
+    setup::ensure(&[Need::BpfToolchain])?;
+    if !args.no_plain {
+        plain::run(filter, &mut summary)?;
+    }
+    if !args.no_vm {
+        let kernels = if args.kernels.is_empty() { &Kernel::ALL[..] } else { &args.kernels };
+        kernel::run(kernels, filter, &mut summary)?;
+    }
+    print!("{}", summary.table(std::io::stdout().is_terminal()));
+    Ok(if summary.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
