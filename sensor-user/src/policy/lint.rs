@@ -1,7 +1,7 @@
 //! What is right by the language and probably not meant: rules written twice, rules that a deny
 //! covers whole, programs that may run and cannot start.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::table::{Cursor, Space};
@@ -84,10 +84,13 @@ fn always_denied(entry: &Entry, rights: Rights, table: &[u32]) -> Option<u32> {
     nfa.add(&entry.elems, entry.accept);
     let closures = nfa.closures();
     let bytes = representatives(&nfa, table, entry.space);
-    let mut left = vec![(closures[0].clone(), Cursor::start(table, entry.space))];
+    let mut found = vec![(closures[0].clone(), Cursor::start(table, entry.space))];
+    // The furthest along the pattern first: it leads to a match in as many steps as that is long.
+    let mut left = BinaryHeap::from([(0, 0)]);
     let mut seen = HashSet::new();
     let mut denial = None;
-    while let Some((nodes, cursor)) = left.pop() {
+    while let Some((_, at)) = left.pop() {
+        let (nodes, cursor) = found[at].clone();
         if nodes.iter().any(|n| !nfa.nodes[*n as usize].accepts.is_empty()) {
             if !cursor.masks(table).deny.contains(rights) {
                 return None;
@@ -99,24 +102,32 @@ fn always_denied(entry: &Entry, rights: Rights, table: &[u32]) -> Option<u32> {
             return None;
         }
         for byte in &bytes {
-            let mut next: Vec<u32> = nodes
-                .iter()
-                .flat_map(|node| &nfa.nodes[*node as usize].edges)
-                .filter(|(set, _)| set.contains(*byte))
-                .flat_map(|(_, to)| closures[*to as usize].iter().copied())
-                .collect();
-            next.sort_unstable();
-            next.dedup();
+            let next = step(&nfa, &closures, &nodes, *byte);
             let mut cursor = cursor;
             cursor.step(table, *byte);
-            let key = (next, cursor.anchored, cursor.floating);
-            if !key.0.is_empty() && !seen.contains(&key) {
-                seen.insert(key.clone());
-                left.push((key.0, cursor));
+            let furthest = next.last().copied();
+            if let Some(furthest) = furthest
+                && seen.insert((next.clone(), cursor.anchored, cursor.floating))
+            {
+                left.push((furthest, found.len()));
+                found.push((next, cursor));
             }
         }
     }
     denial
+}
+
+/// The nodes that `byte` leads to, in order.
+fn step(nfa: &Nfa, closures: &[Vec<u32>], nodes: &[u32], byte: u8) -> Vec<u32> {
+    let mut next: Vec<u32> = nodes
+        .iter()
+        .flat_map(|node| &nfa.nodes[*node as usize].edges)
+        .filter(|(set, _)| set.contains(byte))
+        .flat_map(|(_, to)| closures[*to as usize].iter().copied())
+        .collect();
+    next.sort_unstable();
+    next.dedup();
+    next
 }
 
 /// One byte of each set that neither the pattern nor the table tells apart.
