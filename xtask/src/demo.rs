@@ -1,0 +1,61 @@
+//! `cargo xtask demo`: an agent that works and then goes astray, under Picket, on this machine or
+//! in a VM. The verb is here; what the agent does is in `tests/demo`.
+
+mod place;
+mod score;
+mod screen;
+mod teller;
+mod tidings;
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::{Result, bail};
+use place::Place;
+use teller::Teller;
+
+use crate::setup::kernels::Kernel;
+
+/// Watch an agent work, and go astray, under Picket
+///
+/// A scripted stand-in for an agent, made of real programs, clones a repository, mends, builds and
+/// commits, all of which must pass. Then it reaches for keys, runs and loads what it may not,
+/// deletes, connects and traces, none of which may. Each of these is first made free of Picket, as
+/// a control, and is judged by its effect. The policy is policies/demo.yaml.
+///
+/// Runs here where this kernel can enforce and you are root, else in a VM, and says which and why.
+/// Nothing of yours is touched: the agent gets a home, a workspace and a network of its own.
+///
+/// The exit code is 0 only if all honest work passed, and everything else worked without Picket,
+/// was blocked with it, and was reported.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run in a VM with this kernel
+    #[arg(long)]
+    kernel: Option<Kernel>,
+    /// Run on this machine, or say why that cannot be
+    #[arg(long, conflicts_with = "kernel")]
+    here: bool,
+    /// Print what happens as JSON, one object a line, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When there is no place to run it, or it does not come to its end.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let place = place::choose(args.kernel, args.here)?;
+    let mut teller = Teller::new(anstream::stdout(), args.json);
+    if !args.json {
+        writeln!(anstream::stdout(), "{}", screen::introduction(&place))?;
+    }
+    let code = place::run(&place, &mut teller)?;
+    let ended = teller.finish()?;
+    if code != 0 || !ended {
+        bail!("the demo did not come to its end (exit code {code})");
+    }
+    // A guest that must have everything may not leave anything out.
+    let complete = matches!(place, Place::Here { .. }) || teller.score().skipped() == 0;
+    Ok(if teller.score().good() && complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
