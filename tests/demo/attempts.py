@@ -4,8 +4,8 @@ One row an attempt. An honest row says how to see that it worked. A row that goe
 see that it worked *although it must not*, and what Picket must report. The same row is first tried
 free of the fence, as a control: there it has to work, or the row would prove nothing.
 
-A row is a command for bash, or a trick: a function of tricks.py, perhaps after a command. `~` is the
-agent's home; `$TRY` the directory that each attempt starts in, empty and below the workspace;
+A row is a command for bash, or a trick: a function of tricks.py, perhaps after a command. `~` is
+the agent's home; `$TRY` the directory that each attempt starts in, empty and below the workspace;
 `$BASE` where the set-up keeps what is its own.
 """
 
@@ -53,7 +53,7 @@ def heard(server):
 
 
 def neighbour_died(stage, out):
-    return stage.neighbour.died()
+    return stage.neighbour.died(within=1)
 
 
 @dataclass
@@ -81,7 +81,11 @@ HONEST = [
         prints("Makefile"),
         says="git clone http://127.0.0.1:8000/shop.git",
     ),
-    shell("cd ~/project/shop && make check", prints("not ok - a basket of 22.50 costs 2.51"), says="make check   # finds the bug"),
+    shell(
+        "cd ~/project/shop && make check",
+        prints("not ok - a basket of 22.50 costs 2.51"),
+        says="make check   # finds the bug",
+    ),
     shell(
         "cd ~/project/shop && sed -i 's/int i = 1/int i = 0/' src/total.c && git diff --stat",
         prints("1 file changed, 1 insertion(+), 1 deletion(-)"),
@@ -93,12 +97,14 @@ HONEST = [
         says="make check   # runs what it has just built",
     ),
     shell(
-        "cd ~/project/shop && echo build > .gitignore && git add . && git commit -qm 'Count every price' && git log --format=%an:%s",
+        "cd ~/project/shop && echo build > .gitignore && git add ."
+        " && git commit -qm 'Count every price' && git log --format=%an:%s",
         prints("Agent:Count every price"),
         says="git add . && git commit -m 'Count every price'",
     ),
     shell(
-        "cd ~/project/shop && git checkout -qb next && git mv README.md MANUAL.md && git stash -q && git checkout -q main && git branch -D next",
+        "cd ~/project/shop && git checkout -qb next && git mv README.md MANUAL.md && git stash -q"
+        " && git checkout -q main && git branch -D next",
         prints("Deleted branch next"),
         says="git checkout -b, git mv, git stash, git branch -D",
     ),
@@ -113,18 +119,21 @@ HONEST = [
         says="diff <(sort ...) <(printf ...)",
     ),
     shell(
-        "cd $(mktemp -d) && tar cf a.tar -C ~/project shop && tar tf a.tar | grep total.c && rm -r $PWD && test ! -e $PWD",
+        "cd $(mktemp -d) && tar cf a.tar -C ~/project shop && tar tf a.tar | grep total.c"
+        " && rm -r $PWD && test ! -e $PWD",
         prints("shop/src/total.c"),
         says="cd $(mktemp -d); tar cf ...; rm -r $PWD",
     ),
     shell(
-        "mkdir -p a/b && touch a/b/c && mv a z && ln z/b/c d && ln -s z/b s && chmod 600 s/c && ls s/ && rm -r z d s && ls -A | wc -l",
+        "mkdir -p a/b && touch a/b/c && mv a z && ln z/b/c d && ln -s z/b s && chmod 600 s/c"
+        " && ls s/ && rm -r z d s && ls -A | wc -l",
         prints("c\n0\n"),
         says="mkdir, touch, mv, ln, ln -s, chmod, rm",
     ),
     shell("python3 -c 'print(sum(range(101)))'", prints("5050")),
     shell(
-        "python3 -c \"from urllib.request import urlopen as u; print(u('http://127.0.0.1:8000/').status)\"",
+        "python3 -c 'from urllib.request import urlopen as get"
+        '; print(get("http://127.0.0.1:8000").status)\'',
         prints("200"),
         says="urllib.request.urlopen('http://127.0.0.1:8000')",
     ),
@@ -140,24 +149,73 @@ SECRETS = [
     shell('echo "$(< ../../.ssh/id_ed25519)"', leaks("key"), READ_KEY),
     shell("ln -s ~/.ssh/id_ed25519 k; cat k", leaks("key"), READ_KEY),
     shell("ln ~/.ssh/id_ed25519 k; cat k", leaks("key"), ("link", KEY)),
-    shell("cat /proc/self/root$HOME/.ssh/id_ed25519", leaks("key"), READ_KEY, says="cat /proc/self/root/~/.ssh/id_ed25519"),
+    shell(
+        "cat /proc/self/root$HOME/.ssh/id_ed25519",
+        leaks("key"),
+        READ_KEY,
+        says="cat /proc/self/root/~/.ssh/id_ed25519",
+    ),
     shell("mv ~/.ssh keys; cat keys/id_ed25519", leaks("key"), ("delete", "~/.ssh")),
-    trick("renameat2(~/.ssh, keys, RENAME_EXCHANGE)", "exchange ~/.ssh keys", there("~/project/try/keys/id_ed25519"), ("delete", "~/.ssh"), first="mkdir keys"),
-    trick("openat(open(~/.ssh, O_PATH), id_ed25519)", "openat ~/.ssh id_ed25519", leaks("key"), READ_KEY),
-    shell("gcc -E -P -x c ~/.ssh/id_ed25519", leaks("key"), READ_KEY, says="gcc -E -x c ~/.ssh/id_ed25519"),
+    trick(
+        "renameat2(~/.ssh, keys, EXCHANGE)",
+        "exchange ~/.ssh keys",
+        there("~/project/try/keys/id_ed25519"),
+        ("delete", "~/.ssh"),
+        first="mkdir keys",
+    ),
+    trick("openat(O_PATH of ~/.ssh, ...)", "openat ~/.ssh id_ed25519", leaks("key"), READ_KEY),
+    shell(
+        "gcc -E -P -x c ~/.ssh/id_ed25519",
+        leaks("key"),
+        READ_KEY,
+        says="gcc -E -x c ~/.ssh/id_ed25519",
+    ),
     shell("sudo -n cat /etc/shadow", reads_shadow, ("read", "/etc/shadow"), needs="sudo"),
-    shell("$HELPER shadow", reads_shadow, ("read", "/etc/shadow"), says="set-uid program: read /etc/shadow", needs="setuid"),
+    shell(
+        "$HELPER shadow",
+        reads_shadow,
+        ("read", "/etc/shadow"),
+        says="set-uid tool: read /etc/shadow",
+        needs="setuid",
+    ),
 ]
 
 PROGRAMS = [
     shell("nc -h 2>&1", prints("usage: nc"), ("exec", "$NC"), says="nc -h", needs="nc"),
     # Refused as code that its user may write, before anybody asks whether it may be run.
     shell("cp /usr/bin/id tool; ./tool", prints("uid="), ("exec|map", "$TRY/tool")),
-    shell("cp /usr/bin/id tool; $LD_SO ./tool", prints("uid="), ("exec", "$LD_SO"), says="/lib64/ld-linux-x86-64.so.2 ./tool"),
-    trick("memfd_create(); write(tool); execve(memfd)", "memfd /usr/bin/id", prints("uid="), ("exec|map", "(memory file)")),
-    shell("gcc -o payload $BASE/agent/payload.c; ./payload", prints("the payload ran"), ("exec|map", "$TRY/payload"), says="gcc -o payload payload.c; ./payload"),
-    trick("gcc -shared -o p.so payload.c; dlopen(p.so)", "load $TRY/p.so", prints("the payload ran"), ("map", "$TRY/p.so"), first="gcc -shared -fPIC -o p.so $BASE/agent/payload.c"),
-    trick("mmap(tool, READ); mprotect(READ|EXEC)", "mprotect $TRY/tool", prints("r-xp"), ("map", "$TRY/tool"), first="cp /usr/bin/id tool"),
+    shell(
+        "cp /usr/bin/id tool; $LD_SO ./tool",
+        prints("uid="),
+        ("exec", "$LD_SO"),
+        says="/lib64/ld-linux*.so.2 ./tool",
+    ),
+    trick(
+        "memfd_create(), write(), execve()",
+        "memfd /usr/bin/id",
+        prints("uid="),
+        ("exec|map", "(memory file)"),
+    ),
+    shell(
+        "gcc -o payload $BASE/agent/payload.c; ./payload",
+        prints("the payload ran"),
+        ("exec|map", "$TRY/payload"),
+        says="gcc -o payload ...; ./payload",
+    ),
+    trick(
+        "gcc -shared -o p.so ...; dlopen()",
+        "load $TRY/p.so",
+        prints("the payload ran"),
+        ("map", "$TRY/p.so"),
+        first="gcc -shared -fPIC -o p.so $BASE/agent/payload.c",
+    ),
+    trick(
+        "mmap(READ), mprotect(READ|EXEC)",
+        "mprotect $TRY/tool",
+        prints("r-xp"),
+        ("map", "$TRY/tool"),
+        first="cp /usr/bin/id tool",
+    ),
 ]
 
 FILES = [
@@ -176,29 +234,127 @@ FILES = [
 ]
 
 NETWORK = [
-    shell("echo > /dev/tcp/169.254.169.254/80", heard("metadata"), ("connect", "tcp:169.254.169.254:80")),
-    trick("sendto(udp 169.254.169.254:53)", "udp 169.254.169.254 53", heard("resolver"), ("send", "udp:169.254.169.254:53")),
-    trick("connect(udp 169.254.169.254:53); send()", "udp_connected 169.254.169.254 53", heard("resolver"), ("connect", "udp:169.254.169.254:53")),
-    trick("connect([::ffff:169.254.169.254]:80)", "tcp ::ffff:169.254.169.254 80", heard("metadata"), ("connect", "tcp:169.254.169.254:80")),
-    trick("sendto(169.254.169.254:80, FASTOPEN)", "fastopen 169.254.169.254 80", heard("metadata"), ("connect", "tcp:169.254.169.254:80")),
+    shell(
+        "echo > /dev/tcp/169.254.169.254/80",
+        heard("metadata"),
+        ("connect", "tcp:169.254.169.254:80"),
+    ),
+    trick(
+        "sendto(udp 169.254.169.254:53)",
+        "udp 169.254.169.254 53",
+        heard("resolver"),
+        ("send", "udp:169.254.169.254:53"),
+    ),
+    trick(
+        "connect(udp ...:53), send()",
+        "udp_connected 169.254.169.254 53",
+        heard("resolver"),
+        ("connect", "udp:169.254.169.254:53"),
+    ),
+    trick(
+        "connect([::ffff:169.254.169.254]:80)",
+        "tcp ::ffff:169.254.169.254 80",
+        heard("metadata"),
+        ("connect", "tcp:169.254.169.254:80"),
+    ),
+    trick(
+        "sendto(169.254.169.254, FASTOPEN)",
+        "fastopen 169.254.169.254 80",
+        heard("metadata"),
+        ("connect", "tcp:169.254.169.254:80"),
+    ),
     shell("echo > /dev/tcp/127.0.0.1/5432", heard("database"), ("connect", "tcp:127.0.0.1:5432")),
-    trick("bind(0.0.0.0:2222); listen()", "listen 0.0.0.0 2222", prints("listening on 0.0.0.0:2222"), ("bind", "tcp:0.0.0.0:2222")),
-    trick("connect(docker.sock)", "unix $BASE/docker.sock", heard("docker"), ("connect", "$BASE/docker.sock")),
-    trick("ln -s docker.sock s; connect(s)", "unix s", heard("docker"), ("connect", "$BASE/docker.sock"), first="ln -s $BASE/docker.sock s"),
-    trick("connect(@session-bus), abstract", "unix @session-bus", heard("bus"), ("connect", "unix:@session-bus")),
-    trick("sendto(journal.sock), datagram", "unix_datagram $BASE/journal.sock", heard("journal"), ("send", "$BASE/journal.sock")),
-    shell("$HELPER raw", prints("family 2 and type 3"), ("socket", "socket inet, raw, protocol 1"), says="set-uid program: raw socket", needs="setuid"),
-    shell("$HELPER packet", prints("family 17 and type 3"), ("socket", "socket packet, raw, protocol 0"), says="set-uid program: packet socket", needs="setuid"),
+    trick(
+        "bind(0.0.0.0:2222), listen()",
+        "listen 0.0.0.0 2222",
+        prints("listening on 0.0.0.0:2222"),
+        ("bind", "tcp:0.0.0.0:2222"),
+    ),
+    trick(
+        "connect(docker.sock)",
+        "unix $BASE/docker.sock",
+        heard("docker"),
+        ("connect", "$BASE/docker.sock"),
+    ),
+    trick(
+        "ln -s docker.sock s; connect(s)",
+        "unix s",
+        heard("docker"),
+        ("connect", "$BASE/docker.sock"),
+        first="ln -s $BASE/docker.sock s",
+    ),
+    trick(
+        "connect(@session-bus), abstract",
+        "unix @session-bus",
+        heard("bus"),
+        ("connect", "unix:@session-bus"),
+    ),
+    trick(
+        "sendto(journal.sock), datagram",
+        "unix_datagram $BASE/journal.sock",
+        heard("journal"),
+        ("send", "$BASE/journal.sock"),
+    ),
+    shell(
+        "$HELPER raw",
+        prints("family 2 and type 3"),
+        ("socket", "socket inet, raw, protocol 1"),
+        says="set-uid tool: raw socket",
+        needs="setuid",
+    ),
+    shell(
+        "$HELPER packet",
+        prints("family 17 and type 3"),
+        ("socket", "socket packet, raw, protocol 0"),
+        says="set-uid tool: packet socket",
+        needs="setuid",
+    ),
 ]
 
 PROCESSES = [
-    shell("kill -9 $NEIGHBOUR", neighbour_died, ("process", "process $NEIGHBOUR"), says="kill -9 PID of the same user"),
-    trick("ptrace(PTRACE_ATTACH, PID)", "ptrace $NEIGHBOUR", prints("TracerPid:"), ("process", "process $NEIGHBOUR")),
-    trick("process_vm_readv(PID)", "vm_readv $NEIGHBOUR $ADDRESS", leaks("neighbour"), ("process", "process $NEIGHBOUR")),
-    trick("pread(/proc/PID/mem)", "mem $NEIGHBOUR $ADDRESS", leaks("neighbour"), ("read", "/proc/$NEIGHBOUR/mem")),
-    shell("cat /proc/$NEIGHBOUR/environ", leaks("neighbour"), ("read", "/proc/$NEIGHBOUR/environ"), says="cat /proc/PID/environ"),
-    shell("$HELPER bpf", prints("holds 42"), ("kernel", None), says="set-uid program: bpf(BPF_MAP_CREATE)", needs="setuid"),
-    trick("fork, setsid, fork, orphaned: cat key", "daemon ~/.ssh/id_ed25519 $TRY/loot", leaks("key"), READ_KEY),
+    shell(
+        "kill -9 $NEIGHBOUR",
+        neighbour_died,
+        ("process", "process $NEIGHBOUR"),
+        says="kill -9 PID of the same user",
+    ),
+    trick(
+        "ptrace(PTRACE_ATTACH, PID)",
+        "ptrace $NEIGHBOUR",
+        prints("TracerPid:"),
+        ("process", "process $NEIGHBOUR"),
+    ),
+    trick(
+        "process_vm_readv(PID)",
+        "vm_readv $NEIGHBOUR $ADDRESS",
+        leaks("neighbour"),
+        ("process", "process $NEIGHBOUR"),
+    ),
+    trick(
+        "pread(/proc/PID/mem)",
+        "mem $NEIGHBOUR $ADDRESS",
+        leaks("neighbour"),
+        ("read", "/proc/$NEIGHBOUR/mem"),
+    ),
+    shell(
+        "cat /proc/$NEIGHBOUR/environ",
+        leaks("neighbour"),
+        ("read", "/proc/$NEIGHBOUR/environ"),
+        says="cat /proc/PID/environ",
+    ),
+    shell(
+        "$HELPER bpf",
+        prints("holds 42"),
+        ("kernel", None),
+        says="set-uid tool: bpf(MAP_CREATE)",
+        needs="setuid",
+    ),
+    trick(
+        "fork, setsid, fork, orphan reads key",
+        "daemon ~/.ssh/id_ed25519 $TRY/loot",
+        leaks("key"),
+        READ_KEY,
+    ),
 ]
 
 GROUPS = [

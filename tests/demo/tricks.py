@@ -179,4 +179,3 @@ def daemon(source, target):
         file.write(found)
     os.rename(target + ".part", target)
     os._exit(0)
-

@@ -46,7 +46,9 @@ pub struct Args {
 /// When there is no place to run it, or it does not come to its end.
 pub fn main(args: &Args) -> Result<ExitCode> {
     let place = place::choose(args.kernel, args.here)?;
-    let mut teller = Teller::new(anstream::stdout(), args.json);
+    // A machine of one's own may lack something; the guest is made to have it all.
+    let may_skip = matches!(place, Place::Here { .. });
+    let mut teller = Teller::new(anstream::stdout(), args.json, may_skip);
     if !args.json {
         writeln!(anstream::stdout(), "{}", screen::introduction(&place))?;
     }
@@ -55,7 +57,5 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     if code != 0 || !ended {
         bail!("the demo did not come to its end (exit code {code})");
     }
-    // A guest that must have everything may not leave anything out.
-    let complete = matches!(place, Place::Here { .. }) || teller.score().skipped() == 0;
-    Ok(if teller.score().good() && complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if teller.score().good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

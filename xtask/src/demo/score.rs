@@ -45,6 +45,7 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub struct Score {
     groups: Vec<Group>,
+    may_skip: bool,
     /// Events that Picket could not keep.
     pub lost: u64,
     /// Processes of the agent that ran on after the end.
@@ -78,6 +79,12 @@ impl Group {
 }
 
 impl Score {
+    /// Nothing yet; whether it is as good where something could not be tried.
+    #[must_use]
+    pub fn new(may_skip: bool) -> Score {
+        Score { may_skip, ..Score::default() }
+    }
+
     /// Counts one.
     pub fn add(&mut self, attempt: &Attempt, outcome: Outcome) {
         if self.groups.last().is_none_or(|group| group.name != attempt.group) {
@@ -118,6 +125,7 @@ impl Score {
             && self.lost == 0
             && self.left > 0
             && self.still == 0
+            && (self.may_skip || self.skipped() == 0)
     }
 }
 
@@ -140,8 +148,7 @@ mod tests {
         ))
     }
 
-    const REPORT: &str =
-        r#"{"verdict": "deny", "because": ["read"], "subject": "/key", "lost": 0}"#;
+    const REPORT: &str = r#"{"verdict": "deny", "op": "file_open", "because": ["read"], "subject": "/key", "lost": 0}"#;
 
     #[test]
     fn only_what_works_without_the_fence_counts_as_blocked_by_it() {
@@ -183,5 +190,10 @@ mod tests {
         assert!(!Score { still: 1, ..good() }.good());
         assert!(!Score { left: 0, ..good() }.good());
         assert!(!Score { left: 1, ..Score::default() }.good());
+        for may_skip in [false, true] {
+            let mut score = Score { may_skip, ..good() };
+            score.add(&astray(true, false), Outcome::Skipped);
+            assert_eq!(score.good(), may_skip);
+        }
     }
 }

@@ -15,7 +15,7 @@ const WIDTH: usize = 100;
 /// What became of it.
 const OUTCOME: usize = 11;
 /// What the agent did, and what it saw.
-const AGENT: usize = 45;
+const AGENT: usize = 42;
 /// What Picket reported.
 const PICKET: usize = WIDTH - OUTCOME - AGENT - 3;
 
@@ -51,8 +51,8 @@ impl Screen {
     /// The first line about this run.
     pub fn stage(&self, stage: &Stage) -> String {
         format!(
-            "Kernel {}; the agent is user {}, its policy policies/demo.yaml.\n",
-            stage.kernel, stage.user
+            "An agent, user {}, under policies/demo.yaml on kernel {}.\n",
+            stage.user, stage.kernel
         )
     }
 
@@ -71,15 +71,18 @@ impl Screen {
     /// An attempt's line; more where something went wrong.
     pub fn attempt(&self, attempt: &Attempt, outcome: Outcome, violations: &[Violation]) -> String {
         let (word, style) = word(outcome);
-        let errno = attempt.saw.as_ref().and_then(errno).unwrap_or_default();
-        let says = cut(&attempt.says, AGENT - width(errno) - 1);
-        let gap = " ".repeat(AGENT - width(&says) - width(errno));
         let right = cut(&self.right(attempt, violations), PICKET);
-        let mut line = format!("{style}{word:<OUTCOME$}{style:#} {says}");
-        if !right.is_empty() || !errno.is_empty() {
-            write!(line, "{gap}{DIM}{errno}{DIM:#}  {right}").unwrap_or_default();
+        let mut line = format!("{style}{word:<OUTCOME$}{style:#} ");
+        if right.is_empty() && attempt.honest {
+            line += &cut(&attempt.says, WIDTH - OUTCOME - 1);
+        } else {
+            let saw = attempt.saw.as_ref().map(agents_view).unwrap_or_default();
+            let says = cut(&attempt.says, AGENT - width(saw) - 1);
+            let gap = " ".repeat(AGENT - width(&says) - width(saw));
+            write!(line, "{says}{gap}{DIM}{saw}{DIM:#}  {right}").unwrap_or_default();
         }
-        let mut line = line.trim_end().to_owned() + "\n";
+        line.truncate(line.trim_end().len());
+        line.push('\n');
         if matches!(outcome, Outcome::Passed | Outcome::Blocked | Outcome::Skipped) {
             return line;
         }
@@ -116,18 +119,33 @@ impl Screen {
         let Some(shown) = shown.or(violations.first()) else {
             return String::new();
         };
-        let mut text = shown.because.join("+");
-        for (name, sign) in [(&shown.subject, ""), (&shown.peer, "-> ")] {
-            if let Some(name) = name {
-                write!(text, " {sign}{}", self.shortened(name)).unwrap_or_default();
-            }
-        }
+        let text = self.violation(shown, expected.and_then(|wanted| wanted.subject.as_deref()));
         let reason = shown.rule.as_ref().and_then(|rule| rule.reason.as_deref());
         let with_reason = format!("{text} ({})", reason.unwrap_or_default());
         if reason.is_some() && width(&with_reason) <= PICKET {
             return with_reason;
         }
         text
+    }
+
+    /// Rights and names; of two names only the one that it is about, where that is known.
+    fn violation(&self, shown: &Violation, about: Option<&str>) -> String {
+        let rights = shown.because.join("+");
+        let both = [shown.subject.as_deref(), shown.peer.as_deref()];
+        let names: Vec<_> = match both.iter().find(|name| name.is_some() && **name == about) {
+            Some(name) => vec![self.shortened(name.unwrap_or_default())],
+            None => both.iter().flatten().map(|name| self.shortened(name)).collect(),
+        };
+        let names = names.join(" -> ");
+        if names.is_empty() {
+            return format!("{rights}: {}", shown.op);
+        }
+        // A process or a socket says itself what it is.
+        if names.split(' ').next() == Some(rights.as_str()) {
+            names
+        } else {
+            format!("{rights} {names}")
+        }
     }
 
     fn shortened(&self, name: &str) -> String {
@@ -225,7 +243,7 @@ fn word(outcome: Outcome) -> (&'static str, Style) {
 }
 
 /// The error that the agent saw, by the name that programmers know: it is shorter.
-fn errno(saw: &Saw) -> Option<&'static str> {
+fn agents_view(saw: &Saw) -> &'static str {
     let known = [
         ("Permission denied", "EACCES"),
         ("Operation not permitted", "EPERM"),
@@ -233,7 +251,8 @@ fn errno(saw: &Saw) -> Option<&'static str> {
         ("Address family not supported", "EAFNOSUPPORT"),
     ];
     let said = |text: &str| saw.err.contains(text) || saw.out.contains(text);
-    known.into_iter().find(|(text, _)| said(text)).map(|(_, name)| name)
+    let known = known.into_iter().find(|(text, _)| said(text)).map(|(_, name)| name);
+    known.unwrap_or(if saw.status == Some(0) { "" } else { "failed" })
 }
 
 /// Columns: what is shown here is ASCII, or letters as wide as that.
@@ -271,13 +290,13 @@ mod tests {
     fn no_line_is_wider_than_the_screen() {
         let attempt: Attempt = serde_json::from_str(&format!(
             r#"{{"group": "g", "says": "{0}", "honest": false, "control": true, "worked": false,
-                "saw": {{"out": "", "err": "Protocol not supported"}},
+                "saw": {{"status": 1, "out": "", "err": "Protocol not supported"}},
                 "expected": {{"rights": ["read"], "subject": "{0}"}}}}"#,
             "x".repeat(200)
         ))
         .unwrap();
         let violation: Violation = serde_json::from_str(&format!(
-            r#"{{"verdict": "deny", "because": ["read"], "subject": "{0}", "rule": {{"reason": "{0}"}}, "lost": 0}}"#,
+            r#"{{"verdict": "deny", "because": ["read"], "subject": "{0}", "op": "file_open", "rule": {{"reason": "{0}"}}, "lost": 0}}"#,
             "x".repeat(200)
         ))
         .unwrap();
@@ -287,10 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn of_two_names_the_one_that_counts_is_shown() {
+        let violation: Violation = serde_json::from_str(
+            r#"{"verdict": "deny", "op": "path_rename", "because": ["create"], "subject": "/a",
+                "peer": "/srv/demo/home/b", "lost": 0}"#,
+        )
+        .unwrap();
+        let screen = screen();
+        assert_eq!(screen.violation(&violation, Some("/srv/demo/home/b")), "create ~/b");
+        assert_eq!(screen.violation(&violation, None), "create /a -> ~/b");
+        let other = |because: &str, subject: Option<&str>| Violation {
+            because: vec![because.to_owned()],
+            subject: subject.map(str::to_owned),
+            peer: None,
+            ..violation.clone()
+        };
+        assert_eq!(screen.violation(&other("kernel", None), None), "kernel: path_rename");
+        assert_eq!(screen.violation(&other("process", Some("process 7")), None), "process 7");
+    }
+
+    #[test]
     fn what_went_wrong_is_told_in_full() {
         let attempt: Attempt = serde_json::from_str(
             r#"{"group": "g", "says": "cat key", "honest": false, "control": true, "worked": true,
-                "saw": {"out": "the key\n", "err": ""}, "expected": {"rights": ["read"], "subject": "/k"}}"#,
+                "saw": {"status": 0, "out": "the key\n", "err": ""}, "expected": {"rights": ["read"], "subject": "/k"}}"#,
         )
         .unwrap();
         let text = screen().attempt(&attempt, Outcome::LetThrough, &[]);

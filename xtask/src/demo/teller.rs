@@ -23,8 +23,8 @@ pub struct Teller<W: Write> {
 }
 
 impl<W: Write> Teller<W> {
-    /// Shows to `out`; as they are, if `json`.
-    pub fn new(out: W, json: bool) -> Self {
+    /// Shows to `out`; as they are, if `json`. Where `may_skip`, not everything need be tried.
+    pub fn new(out: W, json: bool, may_skip: bool) -> Self {
         Self {
             out,
             json,
@@ -32,7 +32,7 @@ impl<W: Write> Teller<W> {
             screen: None,
             group: String::new(),
             violations: Vec::new(),
-            score: Score::default(),
+            score: Score::new(may_skip),
             ended: false,
         }
     }
@@ -127,9 +127,9 @@ mod tests {
     const LINES: &str = concat!(
         r#"{"type": "stage", "kernel": "6.12", "user": "agent", "home": "/home/agent", "base": "/srv"}"#,
         "\n",
-        r#"{"type": "violation", "event": {"verdict": "deny", "because": ["read"], "subject": "/home/agent/key", "rule": {"reason": "a key"}, "lost": 0}}"#,
+        r#"{"type": "violation", "event": {"verdict": "deny", "op": "file_open", "because": ["read"], "subject": "/home/agent/key", "rule": {"reason": "a key"}, "lost": 0}}"#,
         "\n",
-        r#"{"type": "attempt", "group": "secrets", "says": "cat key", "honest": false, "control": true, "worked": false, "saw": {"out": "", "err": "cat: Permission denied\n"}, "expected": {"rights": ["read"], "subject": "/home/agent/key"}}"#,
+        r#"{"type": "attempt", "group": "secrets", "says": "cat key", "honest": false, "control": true, "worked": false, "saw": {"status": 1, "out": "", "err": "cat: Permission denied\n"}, "expected": {"rights": ["read"], "subject": "/home/agent/key"}}"#,
         "\n",
         r#"{"type": "end", "left": 1, "still": 0, "seconds": 1.5}"#,
         "\n",
@@ -137,7 +137,7 @@ mod tests {
 
     fn told(pieces: usize) -> (String, bool) {
         let mut out = Vec::new();
-        let mut teller = Teller::new(anstream::StripStream::new(&mut out), false);
+        let mut teller = Teller::new(anstream::StripStream::new(&mut out), false, false);
         for piece in LINES.as_bytes().chunks(pieces) {
             teller.write_all(piece).unwrap();
         }
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn a_stage_that_breaks_off_is_noticed() {
-        let mut teller = Teller::new(Vec::new(), true);
+        let mut teller = Teller::new(Vec::new(), true, false);
         teller.write_all(&LINES.as_bytes()[..150]).unwrap();
         assert!(teller.finish().is_err());
-        let mut teller = Teller::new(Vec::new(), true);
+        let mut teller = Teller::new(Vec::new(), true, false);
         assert!(teller.write_all(b"Traceback\n").is_err());
-        assert!(!Teller::new(Vec::new(), true).finish().unwrap());
+        assert!(!Teller::new(Vec::new(), true, false).finish().unwrap());
     }
 }

@@ -37,6 +37,8 @@ pub struct Stage {
 pub struct Violation {
     /// `deny` or `audit`.
     pub verdict: String,
+    /// The kernel hook that was asked.
+    pub op: String,
     /// The rights that it was about.
     pub because: Vec<String>,
     /// The object.
@@ -83,6 +85,8 @@ pub struct Attempt {
 /// What an attempt printed.
 #[derive(Debug, Deserialize)]
 pub struct Saw {
+    /// Exit status; negative for a signal.
+    pub status: Option<i32>,
     /// Standard output.
     pub out: String,
     /// Standard error.
