@@ -1,6 +1,7 @@
 //! The kernel half proper. `hooks` holds one file per LSM hook; each gathers its arguments, asks
 //! `judge`, and returns what that says. Everything that decides lives in the library half.
 
+mod directory;
 mod emit;
 mod hooks;
 mod judge;

@@ -52,6 +52,9 @@ layout! {
     dentry_inode = "dentry", "d_inode";
     dentry_sb = "dentry", "d_sb";
     inode_mode = "inode", "i_mode";
+    inode_number = "inode", "i_ino";
+    inode_generation = "inode", "i_generation";
+    file_inode = "file", "f_inode";
     sb_flags = "super_block", "s_flags";
     sb_magic = "super_block", "s_magic";
     vfsmount_root = "vfsmount", "mnt_root";

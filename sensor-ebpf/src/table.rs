@@ -34,6 +34,9 @@ pub const H_FLAGS: u32 = 3;
 pub const H_PATH: u32 = 4;
 /// Header: first of the three words of [`Space::Object`].
 pub const H_OBJECT: u32 = 8;
+/// Header: a number that no other table of the same kernel side has or had; written at installing,
+/// so that what was remembered under one table is never used under another. 0 until then.
+pub const H_ID: u32 = 12;
 /// Words in the header.
 pub const HEADER_WORDS: u32 = 16;
 

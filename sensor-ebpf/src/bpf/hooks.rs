@@ -31,15 +31,17 @@ use sensor_ebpf::event::SUBJECT_PATH;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
-use sensor_ebpf::verdict::Verdict;
+use sensor_ebpf::table::{Cursor, Space};
+use sensor_ebpf::verdict::{Decision, Verdict, decide};
 
-use super::judge::{Actor, Found, KernelTable, Ruling, Subject, place, rule, run};
-use super::vmlinux::{Opaque, S_IFDIR, Task, file_type, load, offset, read};
+use super::judge::{Actor, KernelTable, Ruling, Subject, advance, place, rule, run};
+use super::scratch::Scratch;
+use super::vmlinux::{Opaque, Place, S_IFDIR, Task, file_type, load, offset, read};
 use super::{object, scratch, tag};
 
 /// Mount (`struct vfsmount`) of a `struct path` that a hook was given.
 #[inline(always)]
-fn mount_of(path: *const Opaque) -> u64 {
+fn mount_of(path: *const Opaque) -> *const Opaque {
     // SAFETY: a hook's `const struct path *` argument, and one of its pointer fields.
     unsafe { load(path, offset!(path_mnt)) }
 }
@@ -53,60 +55,126 @@ fn judge_entry(
     dir: *const Opaque,
     dentry: *const Opaque,
 ) -> Result<Ruling, Fault> {
-    actor.judge_path(hook, right, mount_of(dir), dentry as u64)
+    actor.judge_path(hook, right, Place { mnt: mount_of(dir), dentry })
 }
 
-/// Judges an operation that gives the object at `old` the name `new`, both on `mnt`: `old_right`
-/// on the old name, `new_rights` on the new one, and that the object gains nothing by it.
+/// A name that a rename or link gives or takes, and the rights that it needs there.
+struct Named {
+    dentry: *const Opaque,
+    rights: Rights,
+}
+
+/// Judges an operation that gives the object at `old` the name `new`, both on `mnt`: that each
+/// name's rights are there, and that the object gains nothing by it.
 ///
 /// Why: a fence by names is worth nothing if an object can be given a name that allows more. A
 /// file may only move to where every way to its content was open already ([`Masks::within`]). A
-/// directory takes all that is below it along, so both names must have the same kind: then every
-/// suffix has the same masks under both ([`Cursor::kinds`]).
-///
-/// [`Masks::within`]: sensor_ebpf::verdict::Masks::within
-/// [`Cursor::kinds`]: sensor_ebpf::table::Cursor::kinds
+/// directory takes all that is below it along, so what is below must have the same masks under both
+/// names ([`Cursor::directory_within`]).
 #[inline(always)]
 fn judge_move(
     actor: &Actor,
     hook: Hook,
-    (old, old_right): (u64, Rights),
-    (new, new_rights): (u64, Rights),
-    mnt: u64,
+    old: Named,
+    new: Named,
+    mnt: *const Opaque,
     both_ways: bool,
 ) -> Result<Ruling, Fault> {
     let table = actor.table()?;
     let scratch = scratch::of(actor.task)?;
     let peer = scratch::peer_of(actor.task)?;
-    let from = actor.name_path(scratch, mnt, old)?;
-    let to = actor.name_path(peer, mnt, new)?;
+    let from = actor.name_path(scratch, mnt as u64, old.dentry as u64)?;
+    let to = actor.name_path(peer, mnt as u64, new.dentry as u64)?;
     if from.kind != SUBJECT_PATH || to.kind != SUBJECT_PATH {
         return Err(Fault::FOREIGN_MOUNT);
     }
-    let (from, to) = (run(table, scratch, from), run(table, peer, to));
-    let peer = to.subject;
-    let first = rule(hook, table, old_right, &from);
-    if first.decision.verdict >= Verdict::Ask {
-        return Ok(Ruling { peer, ..first });
+    let mut rights = u64::from(old.rights.0) << 32 | u64::from(new.rights.0);
+    if file_type(old.dentry as u64)? == S_IFDIR {
+        rights |= OLD_IS_DIRECTORY;
     }
-    let second = Ruling { subject: from.subject, peer, ..rule(hook, table, new_rights, &to) };
-    if second.decision.verdict >= Verdict::Ask {
-        return Ok(second);
+    if both_ways {
+        rights |= BOTH_WAYS;
+        if file_type(new.dentry as u64)? == S_IFDIR {
+            rights |= NEW_IS_DIRECTORY;
+        }
     }
-    if !contained(table, old, &from, &to)? || (both_ways && !contained(table, new, &to, &from)?) {
-        return Ok(Ruling { cause: Fault::WIDENS, ..second }.refused(table));
+    let start = Cursor::start(&table, Space::Path);
+    scratch.cursor = advance(table, scratch, from.start, start);
+    peer.cursor = advance(table, peer, to.start, start);
+    let rights = scratch.forget(rights);
+    let mut answer = weigh(table, scratch, peer, rights);
+    if answer & REFUSED == 0 && gains(table, scratch, peer, rights) {
+        let verdict = if table.audits() { Verdict::Audit } else { Verdict::Deny };
+        answer = WIDENS | OF_NEW | (verdict as u64) << 48 | u64::from(new.rights.0 & 0xffff) << 32;
     }
-    let reported = if first.decision.verdict >= second.decision.verdict { first } else { second };
-    Ok(Ruling { peer, ..reported })
+    let verdict = match answer >> 48 & 3 {
+        0 => Verdict::Allow,
+        1 => Verdict::Audit,
+        2 => Verdict::Ask,
+        _ => Verdict::Deny,
+    };
+    Ok(Ruling {
+        requested: if answer & OF_NEW != 0 { new.rights } else { old.rights },
+        decision: Decision { verdict, because: Rights((answer >> 32) as u32 & 0xffff) },
+        rule: answer as u32,
+        errno: hook.errno(),
+        cause: if answer & WIDENS != 0 { Fault::WIDENS } else { Fault::NONE },
+        silent: false,
+        subject: from,
+        peer: to,
+    })
 }
 
-/// Whether the object at dentry `object` gains nothing when it goes from `from` to `to`.
+/// Beside the rights in [`weigh`]'s argument, which need 16 bits of each half.
+const OLD_IS_DIRECTORY: u64 = 1 << 63;
+/// See [`OLD_IS_DIRECTORY`].
+const NEW_IS_DIRECTORY: u64 = 1 << 62;
+/// See [`OLD_IS_DIRECTORY`].
+const BOTH_WAYS: u64 = 1 << 61;
+/// Beside rule (32 bits), rights (16) and verdict (2) in [`weigh`]'s result: the rights are those of
+/// the new name.
+const OF_NEW: u64 = 1 << 50;
+/// See [`OF_NEW`]: refused because the object would gain rights.
+const WIDENS: u64 = 1 << 51;
+/// The bit of the verdict that only the two that refuse have.
+const REFUSED: u64 = 2 << 48;
+const _: () = assert!(Verdict::Ask as u64 == 2 && Verdict::Deny as u64 == 3);
+
+/// Judges both names, of which the two scratches hold the cursors, each for itself. A function of its
+/// own that takes and gives plain numbers, because everything that it holds at once would not fit on
+/// a hook's stack beside what the hook holds.
+#[inline(never)]
+fn weigh(table: KernelTable, scratch: &Scratch, peer: &Scratch, rights: u64) -> u64 {
+    let (old, new) = (Rights((rights >> 32) as u32 & 0xffff), Rights(rights as u32 & 0xffff));
+    let (from, to) = (scratch.cursor, peer.cursor);
+    let (before, after) = (from.masks(&table), to.masks(&table));
+    let taken = decide(before, old, table.audits());
+    let given = decide(after, new, table.audits());
+    let (decision, cursor, which) =
+        if taken.verdict >= given.verdict { (taken, from, 0) } else { (given, to, OF_NEW) };
+    let rule = cursor.rule(&table, decision.because);
+    which
+        | (decision.verdict as u64) << 48
+        | u64::from(decision.because.0 & 0xffff) << 32
+        | u64::from(rule)
+}
+
+/// Whether what moves from one name to the other, or is exchanged, would gain a way to its content.
+#[inline(never)]
+fn gains(table: KernelTable, scratch: &Scratch, peer: &Scratch, rights: u64) -> bool {
+    let forth = contained(table, rights & OLD_IS_DIRECTORY != 0, scratch.cursor, peer.cursor);
+    let back = rights & BOTH_WAYS == 0
+        || contained(table, rights & NEW_IS_DIRECTORY != 0, peer.cursor, scratch.cursor);
+    !(forth && back)
+}
+
+/// Whether what has one name gains nothing by the other.
 #[inline(always)]
-fn contained(table: KernelTable, object: u64, from: &Found, to: &Found) -> Result<bool, Fault> {
-    if file_type(object)? == S_IFDIR {
-        Ok(from.cursor.kinds(&table) == to.cursor.kinds(&table))
+fn contained(table: KernelTable, directory: bool, from: Cursor, to: Cursor) -> bool {
+    if directory {
+        from.directory_within(&table, to)
     } else {
-        Ok(to.masks.within(from.masks))
+        to.masks(&table).within(from.masks(&table))
     }
 }
 

@@ -16,8 +16,8 @@ use sensor_ebpf::verdict::{Decision, Masks, Verdict, decide};
 use super::maps::{AGENTS, FAULTS, POLICIES, Table};
 use super::path;
 use super::scratch::Scratch;
-use super::vmlinux::{self, Task, in_room, masked, negative};
-use super::{emit, scratch, tag};
+use super::vmlinux::{self, Place, Task, in_room, masked, negative};
+use super::{directory, emit, scratch, tag};
 
 /// A policy table in the kernel.
 #[derive(Clone, Copy)]
@@ -241,22 +241,43 @@ impl Actor {
         Ok(Subject { start: named.start, kind })
     }
 
-    /// Judges `requested` on the file at `dentry` on `mnt`.
+    /// Judges `requested` on a file.
     #[inline(always)]
-    pub fn judge_path(
-        &self,
-        hook: Hook,
-        requested: Rights,
-        mnt: u64,
-        dentry: u64,
-    ) -> Result<Ruling, Fault> {
+    pub fn judge_path(&self, hook: Hook, requested: Rights, place: Place) -> Result<Ruling, Fault> {
         let table = self.table()?;
         let scratch = scratch::of(self.task)?;
-        let subject = self.name_path(scratch, mnt, dentry)?;
-        if subject.kind == Subject::LAYER {
-            return Ok(Ruling::ALLOW);
+        if let Some(cursor) = directory::recall(table, self.task, scratch, place)? {
+            let masks = advance(table, scratch, scratch.start as u32, cursor).masks(&table);
+            if decide(masks, requested, false).verdict == Verdict::Allow {
+                return Ok(Ruling::ALLOW);
+            }
         }
-        Ok(rule(hook, table, requested, &run(table, scratch, subject)))
+        let subject = self.name_path(scratch, place.mnt as u64, place.dentry as u64)?;
+        if subject.kind != SUBJECT_PATH {
+            if subject.kind == Subject::LAYER {
+                return Ok(Ruling::ALLOW);
+            }
+            return Ok(rule(hook, table, requested, &run(table, scratch, subject)));
+        }
+        let found = self.run_path(table, scratch, place, subject)?;
+        Ok(rule(hook, table, requested, &found))
+    }
+
+    /// Runs the automata over a path that was just walked, and remembers its directory.
+    #[inline(always)]
+    fn run_path(
+        &self,
+        table: KernelTable,
+        scratch: &mut Scratch,
+        place: Place,
+        subject: Subject,
+    ) -> Result<Found, Fault> {
+        let split = scratch.split as u32;
+        let before = Cursor::start(&table, Space::Path);
+        let cursor = advance_to(table, scratch, subject.start, split, before);
+        directory::remember(table, self.task, scratch, place, cursor)?;
+        let cursor = advance(table, scratch, split, cursor);
+        Ok(Found { subject, cursor, masks: cursor.masks(&table) })
     }
 
     /// Judges `requested` on an object that has no path.
@@ -316,29 +337,55 @@ struct Match {
     table: *const u32,
     room: *const u8,
     start: u32,
+    end: u32,
     cursor: Cursor,
 }
 
 /// Runs the automata over a subject.
 #[inline(always)]
 pub fn run(table: KernelTable, scratch: &Scratch, subject: Subject) -> Found {
-    let mut state = Match {
-        table: table.0,
-        room: scratch.room.as_ptr(),
-        start: subject.start,
-        cursor: Cursor::start(&table, subject.space()),
-    };
-    let len = SUBJECT_ROOM as u32 - subject.start;
+    let cursor = Cursor::start(&table, subject.space());
+    let cursor = advance(table, scratch, subject.start, cursor);
+    Found { subject, cursor, masks: cursor.masks(&table) }
+}
+
+/// Takes what is in the room from `start` on.
+#[inline(always)]
+pub fn advance(table: KernelTable, scratch: &Scratch, start: u32, cursor: Cursor) -> Cursor {
+    advance_to(table, scratch, start, SUBJECT_ROOM as u32, cursor)
+}
+
+/// Takes what is in the room from `start` up to `end`.
+#[inline(always)]
+fn advance_to(
+    table: KernelTable,
+    scratch: &Scratch,
+    start: u32,
+    end: u32,
+    mut cursor: Cursor,
+) -> Cursor {
+    drive(table.0, scratch.room.as_ptr(), u64::from(start) << 32 | u64::from(end), &mut cursor);
+    cursor
+}
+
+/// Drives the automata over `range` (start and end, 32 bits each) of the room. A function of its
+/// own, for the stack's sake; see `path::walk`.
+#[inline(never)]
+fn drive(table: *const u32, room: *const u8, range: u64, cursor: &mut Cursor) -> u32 {
+    let (start, end) = ((range >> 32) as u32, range as u32);
+    let mut state = Match { table, room, start, end, cursor: *cursor };
+    let turns = end.saturating_sub(start).div_ceil(CHUNK);
     // SAFETY: the callback has the signature that the helper demands, and `state` outlives it.
     unsafe {
-        bpf_loop(len.div_ceil(CHUNK), turn as *mut c_void, (&raw mut state).cast(), 0);
+        bpf_loop(turns, turn as *mut c_void, (&raw mut state).cast(), 0);
     }
-    Found { subject, cursor: state.cursor, masks: state.cursor.masks(&table) }
+    *cursor = state.cursor;
+    turns
 }
 
 /// Takes the next [`CHUNK`] bytes, or as many as are left.
 unsafe extern "C" fn turn(index: u64, state: *mut Match) -> i64 {
-    // SAFETY: the helper passes on the pointer that `run` gave it.
+    // SAFETY: the helper passes on the pointer that `drive` gave it.
     let state = unsafe { &mut *state };
     let table = KernelTable(state.table);
     let from = state.start.wrapping_add(index as u32 * CHUNK);
@@ -346,10 +393,10 @@ unsafe extern "C" fn turn(index: u64, state: *mut Match) -> i64 {
     let mut i = 0;
     while i < CHUNK {
         let at = from.wrapping_add(i);
-        if at >= SUBJECT_ROOM as u32 {
+        if at >= state.end {
             break;
         }
-        // SAFETY: the comparison above keeps `at` inside the room.
+        // SAFETY: the mask keeps the index inside the room.
         let byte = unsafe { state.room.add(in_room(u64::from(at))).read() };
         cursor.step(&table, byte);
         i += 1;

@@ -12,7 +12,7 @@ use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM, WALK_MAX};
 use sensor_ebpf::subject::{ANON_MEMORY, ANON_OTHER, ANON_PIPE};
 
 use super::scratch::Scratch;
-use super::vmlinux::{Task, in_room, masked, offset, read};
+use super::vmlinux::{self, Task, in_room, masked, offset, read};
 
 /// How an object is named. Two plain words and no enum with contents: what LLVM leaves undefined in
 /// those, the verifier refuses to see stored.
@@ -43,7 +43,7 @@ impl Kind {
 const TRIES: u32 = 8;
 
 /// The low bits of both counters in [`sequence`]'s word: set while a change is under way.
-const CHANGING: u64 = 1 << 32 | 1;
+pub const CHANGING: u64 = 1 << 32 | 1;
 
 /// `MNT_NS_INTERNAL` (`fs/mount.h`): `ERR_PTR(-EINVAL)`.
 const MNT_NS_INTERNAL: u64 = -22_i64 as u64;
@@ -67,8 +67,6 @@ struct Walk {
     root: u64,
     /// `struct mount` it stands in.
     mount: u64,
-    /// `struct pid` of the acting task's thread group, for `/proc/self`.
-    thread_group: u64,
 }
 
 impl Walk {
@@ -89,48 +87,91 @@ impl Walk {
 pub fn name(task: Task, scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<Name, Fault> {
     let mount = mnt.wrapping_sub(offset!(mount_vfsmount));
     let namespace: u64 = read(mount + offset!(mount_ns))?;
-    if namespace != task.mount_namespace()? {
+    if namespace != task.mount_namespace() {
         return unmounted(namespace, dentry);
     }
-    let thread_group = task.thread_group()?;
-    let root: u64 = read(mnt + offset!(vfsmount_root))?;
-    for _ in 0..TRIES {
-        let before = sequence()?;
-        scratch.start = SUBJECT_ROOM as u64;
-        scratch.outcome = Walk::UNDER_WAY;
-        let mut walk = Walk { scratch: &raw mut *scratch, dentry, root, mount, thread_group };
-        // SAFETY: the callback has the signature that the helper demands, and `walk` outlives it.
-        unsafe {
-            bpf_loop(WALK_MAX, step as *mut core::ffi::c_void, (&raw mut walk).cast(), 0);
+    match walk(scratch, mnt, dentry) {
+        FOUND => Ok(Name { kind: Kind::PATH, start: scratch.start as u32 }),
+        fault => Err(Fault(fault & (Fault::MAX - 1))),
+    }
+}
+
+/// What [`walk`] returns for a path that it found.
+const FOUND: u32 = 1 << 31;
+
+/// Where a walk begins. Lives on the stack of the walking function.
+struct Origin {
+    scratch: *mut Scratch,
+    mnt: u64,
+    dentry: u64,
+}
+
+/// Walks until nothing has disturbed it. Returns [`FOUND`], with the path in the scratch, or the
+/// fault. A function of its own with a plain number for a result, because a program that walks twice
+/// would not fit on the stack with both walks in it.
+#[inline(never)]
+fn walk(scratch: &mut Scratch, mnt: u64, dentry: u64) -> u32 {
+    scratch.outcome = u64::from(Fault::UNSTABLE_PATH.0);
+    let mut origin = Origin { scratch: &raw mut *scratch, mnt, dentry };
+    // SAFETY: the callback has the signature that the helper demands, and `origin` outlives it.
+    unsafe {
+        bpf_loop(TRIES, attempt as *mut core::ffi::c_void, (&raw mut origin).cast(), 0);
+    }
+    match scratch.outcome {
+        Walk::DONE => FOUND,
+        Walk::UNDER_WAY => Fault::PATH_TOO_LONG.0,
+        fault => fault as u32,
+    }
+}
+
+/// One try. Returns 1, which ends the loop, unless something changed meanwhile. A callback like
+/// [`step`], so that the verifier looks at one try and not at all of them in turn.
+unsafe extern "C" fn attempt(_: u64, origin: *mut Origin) -> i64 {
+    // SAFETY: the helper passes on the pointer that `walk` gave it, and the scratch in it is that
+    // of the task that is walking.
+    let (origin, scratch) = unsafe { (&*origin, &mut *(*origin).scratch) };
+    match try_walk(scratch, origin.mnt, origin.dentry) {
+        Ok(true) => 1,
+        Ok(false) => {
+            scratch.outcome = u64::from(Fault::UNSTABLE_PATH.0);
+            0
         }
-        if before & CHANGING == 0 && sequence()? == before {
-            return finish(scratch);
+        Err(Fault(fault)) => {
+            scratch.outcome = u64::from(fault);
+            1
         }
     }
-    Err(Fault::UNSTABLE_PATH)
+}
+
+/// Walks once; whether nothing changed meanwhile.
+#[inline(always)]
+fn try_walk(scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<bool, Fault> {
+    let mount = mnt.wrapping_sub(offset!(mount_vfsmount));
+    let root: u64 = read(mnt + offset!(vfsmount_root))?;
+    let before = sequence()?;
+    scratch.start = SUBJECT_ROOM as u64;
+    scratch.outcome = Walk::UNDER_WAY;
+    let mut walk = Walk { scratch: &raw mut *scratch, dentry, root, mount };
+    // SAFETY: the callback has the signature that the helper demands, and `walk` outlives it.
+    unsafe {
+        bpf_loop(WALK_MAX, step as *mut core::ffi::c_void, (&raw mut walk).cast(), 0);
+    }
+    if scratch.outcome == Walk::DONE && scratch.start >= SUBJECT_ROOM as u64 {
+        scratch.start = SUBJECT_ROOM as u64 - 1;
+        scratch.split = scratch.start;
+        scratch.room[SUBJECT_ROOM - 1] = b'/';
+    }
+    scratch.sequence = before;
+    Ok(before & CHANGING == 0 && sequence()? == before)
 }
 
 /// Both sequence counters, one in each half: even while nothing changes, and growing with each
 /// change (`include/linux/seqlock.h`).
 #[inline(always)]
-fn sequence() -> Result<u64, Fault> {
+pub fn sequence() -> Result<u64, Fault> {
     let renames: u32 = read(offset!(rename_seq))?;
     let mounts: u32 = read(offset!(mount_seq))?;
     Ok(u64::from(renames) << 32 | u64::from(mounts))
-}
-
-/// What a walk that nothing disturbed has found.
-#[inline(always)]
-fn finish(scratch: &mut Scratch) -> Result<Name, Fault> {
-    match scratch.outcome {
-        Walk::DONE if scratch.start >= SUBJECT_ROOM as u64 => {
-            scratch.room[SUBJECT_ROOM - 1] = b'/';
-            Ok(Name { kind: Kind::PATH, start: SUBJECT_ROOM as u32 - 1 })
-        }
-        Walk::DONE => Ok(Name { kind: Kind::PATH, start: scratch.start as u32 }),
-        Walk::UNDER_WAY => Err(Fault::PATH_TOO_LONG),
-        fault => Err(Fault(fault as u32 & (Fault::MAX - 1))),
-    }
 }
 
 /// Sorts what is on no mount of the task's own namespace.
@@ -210,6 +251,9 @@ fn component(walk: &mut Walk) -> Result<u64, Fault> {
     } else {
         walk.scratch().start = start - len - 1;
     }
+    if start == SUBJECT_ROOM as u64 {
+        walk.scratch().split = walk.scratch().start;
+    }
     walk.dentry = parent;
     Ok(Walk::UNDER_WAY)
 }
@@ -217,7 +261,7 @@ fn component(walk: &mut Walk) -> Result<u64, Fault> {
 /// Writes `/` at `at` and the `len` bytes at kernel address `name` behind it; returns the name's
 /// first byte.
 #[inline(always)]
-fn put(scratch: &mut Scratch, at: u64, len: u64, name: u64) -> Result<u8, Fault> {
+pub fn put(scratch: &mut Scratch, at: u64, len: u64, name: u64) -> Result<u8, Fault> {
     let at = in_room(at);
     // SAFETY: `at` is below SUBJECT_ROOM and the length at most NAME_MAX, and the room has
     // NAME_MAX + 1 bytes behind SUBJECT_ROOM.
@@ -244,7 +288,7 @@ fn is_own_process(walk: &Walk) -> Result<bool, Fault> {
     }
     let proc_inode = inode.wrapping_sub(offset!(proc_inode_vfs));
     let pid: u64 = read(proc_inode + offset!(proc_inode_pid))?;
-    Ok(pid == walk.thread_group)
+    Ok(pid == vmlinux::current().thread_group()?)
 }
 
 /// Writes `/self` where the task's own pid would have stood, so that no rule ever needs to name a

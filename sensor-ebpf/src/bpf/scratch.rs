@@ -3,6 +3,9 @@
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM};
 
+use sensor_ebpf::table::Cursor;
+
+use super::directory::{DIRECTORIES, Directory};
 use super::maps::{SCRATCH, SCRATCH_PEER};
 use super::vmlinux::Task;
 
@@ -17,8 +20,22 @@ pub struct Scratch {
     /// verifier would follow its value through every turn of the walking loop and never see two
     /// turns alike; what memory holds it does not know. The same goes for `outcome`.
     pub start: u64,
+    /// Index of the slash before the path's last component.
+    pub split: u64,
     /// How the walk ended; see `path::Walk`.
     pub outcome: u64,
+    /// `path::sequence` during the last walk.
+    pub sequence: u64,
+    /// A number on its way through memory; see [`Scratch::forget`].
+    pub number: u64,
+    /// Where the automata stand after the subject, in a scratch of a rename or link.
+    pub cursor: Cursor,
+    /// Keeps what follows aligned.
+    pub _pad: u32,
+    /// The directory that is being looked for or remembered.
+    pub wanted: Directory,
+    /// Directories that this task has been in; see `directory`.
+    pub directories: [Directory; DIRECTORIES],
     /// The creation that `path_mknod` refused last while its name was still being looked up.
     pub pending_parent: u64,
     /// See [`Scratch::pending_parent`].
@@ -30,6 +47,21 @@ pub struct Scratch {
 // The kernel's allocator for task storage stops at 8 KiB on 7.x (`kmalloc_nolock`), and the
 // element has a header of its own.
 const _: () = assert!(size_of::<Scratch>() <= 8192 - 128);
+
+impl Scratch {
+    /// The same number, of which the verifier no longer knows where it came from. It follows every
+    /// value that a number put together from conditions may have through all that comes after, and
+    /// a dozen of them multiply its work by as much.
+    #[inline(always)]
+    pub fn forget(&mut self, number: u64) -> u64 {
+        let at = &raw mut self.number;
+        // SAFETY: a field of our own.
+        unsafe {
+            at.write_volatile(number);
+            at.read_volatile()
+        }
+    }
+}
 
 /// The task's scratch.
 #[inline(always)]

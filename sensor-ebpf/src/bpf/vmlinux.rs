@@ -125,6 +125,16 @@ pub fn current() -> Task {
     Task(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
 }
 
+/// An object in a file system, by pointers of types that the verifier knows: `struct vfsmount` and
+/// `struct dentry`.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The mount that it is seen through.
+    pub mnt: *const Opaque,
+    /// Its dentry.
+    pub dentry: *const Opaque,
+}
+
 impl Task {
     /// Address of the task's local storage, 0 if it never had any.
     #[inline(always)]
@@ -133,12 +143,14 @@ impl Task {
         unsafe { load(self.0, offset!(task_storage)) }
     }
 
-    /// Address of the task's mount namespace.
+    /// Address of the task's mount namespace; 0 for a task that is exiting.
     #[inline(always)]
-    pub fn mount_namespace(self) -> Result<u64, Fault> {
-        // SAFETY: a trusted task and one of its pointer fields.
-        let nsproxy: u64 = unsafe { load(self.0, offset!(task_nsproxy)) };
-        read(nsproxy + offset!(nsproxy_mnt_ns))
+    pub fn mount_namespace(self) -> u64 {
+        // SAFETY: a trusted task, and pointer fields of it and of what it points to.
+        unsafe {
+            let nsproxy: *const Opaque = load(self.0, offset!(task_nsproxy));
+            if nsproxy.is_null() { 0 } else { load(nsproxy, offset!(nsproxy_mnt_ns)) }
+        }
     }
 
     /// Address of the `struct pid` of the task's thread group.
@@ -167,13 +179,26 @@ impl Task {
 }
 
 impl File {
-    /// Addresses of the file's mount (`struct vfsmount`) and dentry.
+    /// Where the file was opened.
     #[inline(always)]
-    pub fn path(self) -> (u64, u64) {
+    pub fn place(self) -> Place {
         let path = offset!(file_path);
         // SAFETY: a trusted file and the two pointers of its embedded `struct path`.
         unsafe {
-            (load(self.0, path + offset!(path_mnt)), load(self.0, path + offset!(path_dentry)))
+            Place {
+                mnt: load(self.0, path + offset!(path_mnt)),
+                dentry: load(self.0, path + offset!(path_dentry)),
+            }
+        }
+    }
+
+    /// Type of the file: the `S_IFMT` part of its inode's mode. A file always has its inode.
+    #[inline(always)]
+    pub fn file_type(self) -> u16 {
+        // SAFETY: a trusted file, its inode pointer, and the inode's 16-bit mode.
+        unsafe {
+            let inode: *const Opaque = load(self.0, offset!(file_inode));
+            load::<u16>(inode, offset!(inode_mode)) & S_IFMT
         }
     }
 

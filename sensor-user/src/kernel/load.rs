@@ -10,6 +10,7 @@ use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use sensor_ebpf::hook::{FAULT_SLOTS, Fault, Hook};
 use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, TABLE_WORDS};
+use sensor_ebpf::table::H_ID;
 use sensor_ebpf::tag::{Agent, Tag};
 
 use super::layout::{BtfFields, LayoutError};
@@ -85,6 +86,8 @@ pub enum KernelError {
 /// The loaded kernel side. Dropping it takes the programs off.
 pub struct Kernel {
     ebpf: Ebpf,
+    /// Tables installed so far: each gets a number of its own.
+    installed: u32,
 }
 
 impl Kernel {
@@ -104,7 +107,7 @@ impl Kernel {
             let failed = |source| KernelError::Program { step: "load", hook, source };
             program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
         }
-        Ok(Kernel { ebpf })
+        Ok(Kernel { ebpf, installed: 0 })
     }
 
     /// Attaches every program. Until then nothing is enforced and nothing may be tagged.
@@ -124,6 +127,8 @@ impl Kernel {
         }
         let mut words = vec![0_u32; TABLE_WORDS];
         words[..table.len()].copy_from_slice(table);
+        self.installed = self.installed.checked_add(1).ok_or(KernelError::Full("policy"))?;
+        words[H_ID as usize] = self.installed;
         let failed = |what| move |source| KernelError::Call { what, source };
         let inner = sys::create_map(BPF_MAP_TYPE_ARRAY, "policy", (TABLE_WORDS * 4) as u32, 1)
             .map_err(failed("make room for a policy table"))?;

@@ -21,6 +21,5 @@ fn try_bprm_check_security(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fa
     let bprm: *const Opaque = ctx.arg(0);
     // SAFETY: the `struct linux_binprm *` argument, and one of its pointer fields.
     let file = File(unsafe { load(bprm, offset!(bprm_file)) });
-    let (mnt, dentry) = file.path();
-    actor.judge_path(Hook::BPRM_CHECK_SECURITY, Rights::EXEC, mnt, dentry)
+    actor.judge_path(Hook::BPRM_CHECK_SECURITY, Rights::EXEC, file.place())
 }

@@ -9,7 +9,7 @@ use sensor_ebpf::rights::Rights;
 
 use super::mmap_file::PROT_EXEC;
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::{Opaque, load, offset, read};
+use crate::bpf::vmlinux::{File, Opaque, load, offset};
 
 #[lsm(hook = "file_mprotect")]
 pub fn file_mprotect(ctx: LsmContext) -> i32 {
@@ -23,11 +23,9 @@ pub fn file_mprotect(ctx: LsmContext) -> i32 {
 fn try_file_mprotect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let vma: *const Opaque = ctx.arg(0);
     // SAFETY: the `struct vm_area_struct *` argument, and one of its pointer fields.
-    let file: u64 = unsafe { load(vma, offset!(vma_file)) };
-    if file == 0 {
+    let file: *const Opaque = unsafe { load(vma, offset!(vma_file)) };
+    if file.is_null() {
         return Ok(Ruling::ALLOW);
     }
-    let path = file + offset!(file_path);
-    let (mnt, dentry) = (read(path + offset!(path_mnt))?, read(path + offset!(path_dentry))?);
-    actor.judge_path(Hook::FILE_MPROTECT, Rights::MAP, mnt, dentry)
+    actor.judge_path(Hook::FILE_MPROTECT, Rights::MAP, File(file).place())
 }

@@ -11,7 +11,7 @@ use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::scratch;
-use crate::bpf::vmlinux::{File, S_IFDIR, file_type};
+use crate::bpf::vmlinux::{File, S_IFDIR};
 
 /// `FMODE_READ` (`include/linux/fs.h`).
 const FMODE_READ: u32 = 1;
@@ -34,8 +34,9 @@ pub fn file_open(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_file_open(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let file = File(ctx.arg(0));
-    let (mnt, dentry) = file.path();
-    let mut rights = requested(file.mode(), file.flags(), file_type(dentry)? == S_IFDIR);
+    let place = file.place();
+    let dentry = place.dentry as u64;
+    let mut rights = requested(file.mode(), file.flags(), file.file_type() == S_IFDIR);
     let scratch = scratch::of(actor.task)?;
     if file.mode() & FMODE_CREATED != 0 && scratch.reported != dentry {
         // A creation that `path_mknod` let through in order to have it reported here.
@@ -43,7 +44,8 @@ fn try_file_open(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     }
     scratch.pending_parent = 0;
     scratch.reported = 0;
-    actor.judge_path(Hook::FILE_OPEN, rights, mnt, dentry)
+    let rights = Rights(scratch.forget(u64::from(rights.0)) as u32);
+    actor.judge_path(Hook::FILE_OPEN, rights, place)
 }
 
 /// The rights that an open asks for.

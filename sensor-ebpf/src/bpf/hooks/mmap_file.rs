@@ -26,6 +26,5 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_mmap_file(file: File, actor: &Actor) -> Result<Ruling, Fault> {
-    let (mnt, dentry) = file.path();
-    actor.judge_path(Hook::MMAP_FILE, Rights::MAP, mnt, dentry)
+    actor.judge_path(Hook::MMAP_FILE, Rights::MAP, file.place())
 }

@@ -8,6 +8,7 @@ use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
+use super::Named;
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::vmlinux::Opaque;
 
@@ -20,6 +21,7 @@ pub fn path_link(ctx: LsmContext) -> i32 {
 fn try_path_link(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (old, new): (*const Opaque, *const Opaque) = (ctx.arg(0), ctx.arg(2));
     let mnt = super::mount_of(ctx.arg(1));
-    let names = ((old as u64, Rights::LINK), (new as u64, Rights::CREATE));
-    super::judge_move(actor, Hook::PATH_LINK, names.0, names.1, mnt, false)
+    let old = Named { dentry: old, rights: Rights::LINK };
+    let new = Named { dentry: new, rights: Rights::CREATE };
+    super::judge_move(actor, Hook::PATH_LINK, old, new, mnt, false)
 }

@@ -18,7 +18,7 @@ use sensor_ebpf::verdict::Verdict;
 
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::scratch::{self, Scratch};
-use crate::bpf::vmlinux::{Opaque, S_IFBLK, S_IFCHR, S_IFMT, offset, read};
+use crate::bpf::vmlinux::{Opaque, Place, S_IFBLK, S_IFCHR, S_IFMT, offset, read};
 
 #[lsm(hook = "path_mknod")]
 pub fn path_mknod(ctx: LsmContext) -> i32 {
@@ -28,11 +28,12 @@ pub fn path_mknod(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_path_mknod(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let dentry: *const Opaque = ctx.arg(1);
+    let place = Place { mnt: super::mount_of(ctx.arg(0)), dentry };
     let (dentry, mode, dev) = (dentry as u64, ctx.arg::<u16>(2) & S_IFMT, ctx.arg::<u32>(3));
     // A character device 0:0 is a whiteout, which every user may make.
     let device = mode == S_IFBLK || (mode == S_IFCHR && dev != 0);
     let rights = if device { Rights::CREATE.or(Rights::DEVICE) } else { Rights::CREATE };
-    let ruling = actor.judge_path(Hook::PATH_MKNOD, rights, super::mount_of(ctx.arg(0)), dentry)?;
+    let ruling = actor.judge_path(Hook::PATH_MKNOD, rights, place)?;
     if ruling.decision.verdict == Verdict::Allow {
         return Ok(ruling);
     }

@@ -9,6 +9,7 @@ use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
+use super::Named;
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::vmlinux::{Opaque, file_type};
 
@@ -23,11 +24,12 @@ pub fn path_rename(ctx: LsmContext) -> i32 {
 #[inline(always)]
 fn try_path_rename(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (old, new): (*const Opaque, *const Opaque) = (ctx.arg(1), ctx.arg(3));
-    let (old, new, mnt) = (old as u64, new as u64, super::mount_of(ctx.arg(2)));
+    let mnt = super::mount_of(ctx.arg(2));
     let exchange = ctx.arg::<u32>(4) & RENAME_EXCHANGE != 0;
-    let replaces = file_type(new)? != 0;
+    let replaces = file_type(new as u64)? != 0;
     let old_rights = if exchange { Rights::DELETE.or(Rights::CREATE) } else { Rights::DELETE };
     let new_rights = if replaces { Rights::DELETE.or(Rights::CREATE) } else { Rights::CREATE };
-    let names = ((old, old_rights), (new, new_rights));
-    super::judge_move(actor, Hook::PATH_RENAME, names.0, names.1, mnt, exchange)
+    let old = Named { dentry: old, rights: old_rights };
+    let new = Named { dentry: new, rights: new_rights };
+    super::judge_move(actor, Hook::PATH_RENAME, old, new, mnt, exchange)
 }
