@@ -153,7 +153,7 @@ SECRETS = [
         "cat /proc/self/root$HOME/.ssh/id_ed25519",
         leaks("key"),
         READ_KEY,
-        says="cat /proc/self/root/~/.ssh/id_ed25519",
+        says="cat /proc/self/root/.../id_ed25519",
     ),
     shell("mv ~/.ssh keys; cat keys/id_ed25519", leaks("key"), ("delete", "~/.ssh")),
     trick(
@@ -252,7 +252,7 @@ NETWORK = [
         ("connect", "udp:169.254.169.254:53"),
     ),
     trick(
-        "connect([::ffff:169.254.169.254]:80)",
+        "connect([::ffff:169.254.169.254])",
         "tcp ::ffff:169.254.169.254 80",
         heard("metadata"),
         ("connect", "tcp:169.254.169.254:80"),
@@ -350,7 +350,7 @@ PROCESSES = [
         needs="setuid",
     ),
     trick(
-        "fork, setsid, fork, orphan reads key",
+        "setsid, double fork; cat key",
         "daemon ~/.ssh/id_ed25519 $TRY/loot",
         leaks("key"),
         READ_KEY,

@@ -120,12 +120,12 @@ impl Screen {
             return String::new();
         };
         let text = self.violation(shown, expected.and_then(|wanted| wanted.subject.as_deref()));
-        let reason = shown.rule.as_ref().and_then(|rule| rule.reason.as_deref());
+        let reason = match &shown.rule {
+            None => Some("nothing allows it"),
+            Some(rule) => rule.reason.as_deref(),
+        };
         let with_reason = format!("{text} ({})", reason.unwrap_or_default());
-        if reason.is_some() && width(&with_reason) <= PICKET {
-            return with_reason;
-        }
-        text
+        if reason.is_some() && width(&with_reason) <= PICKET { with_reason } else { text }
     }
 
     /// Rights and names; of two names only the one that it is about, where that is known.
