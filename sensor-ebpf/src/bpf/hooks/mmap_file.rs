@@ -10,7 +10,7 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::{File, is_null};
+use crate::bpf::vmlinux::{File, Opaque, is_null};
 
 /// `PROT_EXEC` (`mmap(2)`).
 pub const PROT_EXEC: u64 = 4;
@@ -21,7 +21,12 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
     if ctx.arg::<u64>(2) & PROT_EXEC == 0 || is_null(&ctx, 0) {
         return 0;
     }
-    judge::hook(Hook::MMAP_FILE, |actor| try_mmap_file(File(ctx.arg(0)), actor))
+    let file: *const Opaque = ctx.arg(0);
+    // Once more for 7.x, whose verifier knows that this argument may be null.
+    if file.is_null() {
+        return 0;
+    }
+    judge::hook(Hook::MMAP_FILE, |actor| try_mmap_file(File(file), actor))
 }
 
 #[inline(always)]
