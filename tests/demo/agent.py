@@ -107,6 +107,8 @@ woken = wake_up()
 
 
 def main():
+    # Ctrl-C ends it without a word: the stage, which gets the signal too, says what there is to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The policy of the demo allows this file to be read and reports it: an event that marks in
     # Picket's log where the attempt ended.
     bookmark = sys.argv[1]

@@ -130,7 +130,7 @@ class Stage:
         if need == "setuid" and os.statvfs(self.base).f_flag & os.ST_NOSUID:
             return f"{self.base} is mounted nosuid"
         if need == "sudo" and not self.sudo():
-            return f"{self.user.pw_name} cannot use sudo without a password"
+            return f"{self.user.pw_name} may not sudo unasked"
         return None
 
     def sudo(self):

@@ -14,6 +14,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,13 +67,18 @@ def run_away(stage, fenced, log):
     log.until_bookmark()
     before = [pid for pid in left_over(stage) if is_sleep(pid)]
     fenced.stop()
-    return {"left": len(before), "still": len(left_over(stage))}
+    after = left_over(stage)
+    for pid in after:
+        os.kill(pid, signal.SIGKILL)
+    return {"left": len(before), "still": len(after)}
 
 
 def prepare_network():
     """Loopback, with the address of the clouds' metadata service on it: nothing that the agent
     does can reach a real one."""
-    if os.path.samefile("/proc/self/ns/net", "/proc/1/ns/net"):
+    loopback = json.loads(subprocess.check_output(["ip", "-j", "link", "show", "lo"]))
+    # It is down in a new namespace, and up in one that is in use.
+    if "UP" in loopback[0]["flags"]:
         raise Failure(
             "start it as xtask does, in a network namespace of its own: unshare --net ..."
         )

@@ -13,7 +13,10 @@ use anyhow::{Result, bail};
 use place::Place;
 use teller::Teller;
 
-use crate::setup::kernels::Kernel;
+use crate::{setup::kernels::Kernel, vm::Failure};
+
+/// Exit codes above it are those of signals.
+const INTERRUPTED: i32 = 128;
 
 /// Watch an agent work, and go astray, under Picket
 ///
@@ -52,9 +55,17 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     if !args.json {
         writeln!(anstream::stdout(), "{}", screen::introduction(&place))?;
     }
-    let code = place::run(&place, &mut teller)?;
-    let ended = teller.finish()?;
-    if code != 0 || !ended {
+    let code = match place::run(&place, &mut teller) {
+        Ok(code) => code,
+        Err(error) => match error.downcast_ref::<Failure>() {
+            Some(failure @ Failure::Interrupted(_)) => failure.exit_code().into(),
+            _ => return Err(error),
+        },
+    };
+    if code > INTERRUPTED {
+        return Ok(u8::try_from(code).unwrap_or(u8::MAX).into());
+    }
+    if !teller.finish()? || code != 0 {
         bail!("the demo did not come to its end (exit code {code})");
     }
     Ok(if teller.score().good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -79,17 +79,21 @@ impl Screen {
             let saw = attempt.saw.as_ref().map(agents_view).unwrap_or_default();
             let says = cut(&attempt.says, AGENT - width(saw) - 1);
             let gap = " ".repeat(AGENT - width(&says) - width(saw));
-            write!(line, "{says}{gap}{DIM}{saw}{DIM:#}  {right}").unwrap_or_default();
+            // No spaces at the end of a line: recordings of it are kept.
+            let line_end = format!("{gap}{DIM}{saw}{DIM:#}  {right}");
+            line += &says;
+            line += if saw.is_empty() && right.is_empty() { "" } else { line_end.trim_end() };
         }
-        line.truncate(line.trim_end().len());
         line.push('\n');
         if matches!(outcome, Outcome::Passed | Outcome::Blocked | Outcome::Skipped) {
             return line;
         }
         // What somebody needs who has to find out why.
         let mut more = |what: &str, saw: &Option<Saw>| {
-            for text in saw.iter().flat_map(|saw| saw.out.lines().chain(saw.err.lines())) {
-                writeln!(line, "{:OUTCOME$} {what}: {text}", "").unwrap_or_default();
+            let lines = saw.iter().flat_map(|saw| saw.out.lines().chain(saw.err.lines()));
+            for text in lines.filter(|text| !text.trim().is_empty()) {
+                let text = cut(&format!("{what}: {}", printable(text)), WIDTH - OUTCOME - 1);
+                writeln!(line, "{:OUTCOME$} {}", "", text.trim_end()).unwrap_or_default();
             }
         };
         match outcome {
@@ -205,6 +209,7 @@ impl Screen {
         };
         let unreported = score.count(Outcome::Unreported);
         text += &match (unreported, score.lost) {
+            (0, 0) if score.count(Outcome::Blocked) == 0 => "Nothing was blocked.\n".to_owned(),
             (0, 0) => "Each block was reported; no event was lost.\n".to_owned(),
             (unreported, lost) => {
                 format!("{unreported} blocks were not reported; {lost} events were lost.\n")
@@ -258,6 +263,11 @@ fn agents_view(saw: &Saw) -> &'static str {
 /// Columns: what is shown here is ASCII, or letters as wide as that.
 fn width(text: &str) -> usize {
     text.chars().count()
+}
+
+/// Without what could drive a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// At most so many columns of it.
