@@ -7,7 +7,7 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::tag::{Agent, Tag};
 
 use crate::event::{Context, Event, Rule};
-use crate::kernel::load::{Kernel, KernelError, Tags};
+use crate::kernel::load::{Kernel, KernelError, Pins, Tags};
 use crate::policy::Compiled;
 use stream::Stream;
 
@@ -54,6 +54,11 @@ impl Engine {
     /// Attaches every hook: from here on tags have effect.
     pub fn attach(&mut self) -> Result<(), KernelError> {
         self.kernel.attach()
+    }
+
+    /// As [`attach`](Self::attach), and so that the fence stays up if this process is killed.
+    pub fn attach_pinned(&mut self, pins: Pins) -> Result<(), KernelError> {
+        self.kernel.attach_pinned(pins)
     }
 
     /// The map to tag processes with.

@@ -1,10 +1,15 @@
 //! Brings the programs into the kernel, and is the handle through which the rest of the crate
 //! talks to them.
 
-use std::io;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use aya::maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::pin::PinError;
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::lsm::LsmLinkId;
 use aya::programs::{Lsm, ProgramError};
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
@@ -78,6 +83,14 @@ pub enum KernelError {
     /// A tag that no agent has.
     #[error("there is no agent {}", .0.agent)]
     NoAgent(Tag),
+    /// A link that could not be pinned.
+    #[error("cannot pin a program at {at}: {source}")]
+    Pin {
+        /// Where.
+        at: PathBuf,
+        /// Why.
+        source: PinError,
+    },
     /// A slot number beyond the map.
     #[error("no room for another {0}")]
     Full(&'static str),
@@ -88,6 +101,10 @@ pub struct Kernel {
     ebpf: Ebpf,
     /// Tables installed so far: each gets a number of its own.
     installed: u32,
+    /// What keeps the programs attached if this process dies. Before the links: a pin is removed
+    /// while the programs are still attached, never the other way round.
+    pins: Option<Pins>,
+    links: Vec<PinnedLink>,
 }
 
 impl Kernel {
@@ -107,14 +124,30 @@ impl Kernel {
             let failed = |source| KernelError::Program { step: "load", hook, source };
             program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
         }
-        Ok(Kernel { ebpf, installed: 0 })
+        Ok(Kernel { ebpf, installed: 0, pins: None, links: Vec::new() })
     }
 
     /// Attaches every program. Until then nothing is enforced and nothing may be tagged.
     pub fn attach(&mut self) -> Result<(), KernelError> {
         for (_, hook) in Hook::ALL {
+            attach_one(&mut self.ebpf, hook)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches every program and pins the links in a new directory of a BPF file system, which is
+    /// removed when this is dropped. If this process is killed, nothing is dropped: the programs
+    /// stay attached, and every tagged task stays inside its fence.
+    pub fn attach_pinned(&mut self, pins: Pins) -> Result<(), KernelError> {
+        let pins = self.pins.insert(pins);
+        for (_, hook) in Hook::ALL {
+            let id = attach_one(&mut self.ebpf, hook)?;
             let failed = |source| KernelError::Program { step: "attach", hook, source };
-            program(&mut self.ebpf, hook)?.attach().map_err(Box::new).map_err(failed)?;
+            let link = program(&mut self.ebpf, hook)?.take_link(id).map_err(Box::new);
+            let link: FdLink = link.map_err(failed)?.into();
+            let at = pins.0.join(hook);
+            let link = link.pin(&at).map_err(|source| KernelError::Pin { at, source })?;
+            self.links.push(link);
         }
         Ok(())
     }
@@ -203,6 +236,11 @@ impl Kernel {
     }
 }
 
+fn attach_one(ebpf: &mut Ebpf, hook: &'static str) -> Result<LsmLinkId, KernelError> {
+    let failed = |source| KernelError::Program { step: "attach", hook, source };
+    program(ebpf, hook)?.attach().map_err(Box::new).map_err(failed)
+}
+
 /// The LSM program of a hook.
 fn program<'a>(ebpf: &'a mut Ebpf, hook: &'static str) -> Result<&'a mut Lsm, KernelError> {
     let program = ebpf.program_mut(hook).ok_or(KernelError::Missing(hook))?;
@@ -211,6 +249,36 @@ fn program<'a>(ebpf: &'a mut Ebpf, hook: &'static str) -> Result<&'a mut Lsm, Ke
 
 fn wrong(map: &'static str) -> impl FnOnce(MapError) -> KernelError {
     move |source| KernelError::Map { map, source: Box::new(source) }
+}
+
+/// A directory of pinned links, removed with them when it is dropped.
+pub struct Pins(PathBuf);
+
+impl Pins {
+    /// Makes a directory for the links of this process, `root` and its pid, with a number behind
+    /// it if a process of the same pid was killed and left one.
+    pub fn create(root: &Path) -> Result<Pins, KernelError> {
+        let failed = |source| KernelError::Call { what: "make a directory for pins", source };
+        fs::create_dir_all(root).map_err(failed)?;
+        let pid = std::process::id();
+        for number in 0.. {
+            let name = if number == 0 { pid.to_string() } else { format!("{pid}.{number}") };
+            let at = root.join(name);
+            match fs::create_dir(&at) {
+                Ok(()) => return Ok(Pins(at)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(KernelError::Full("directory of pins"))
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        // What cannot be removed stays attached, which is the safe side to fail on.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The map of tags.

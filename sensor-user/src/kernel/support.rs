@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::layout::BtfFields;
 use super::load::has_programs;
+use super::sys;
 
 /// Where the active security modules are listed.
 const LSM_LIST: &str = "/sys/kernel/security/lsm";
@@ -39,7 +40,7 @@ impl Check {
 /// Everything that can be checked without loading a program.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    let mut checks = vec![programs(), root(), lsm()];
+    let mut checks = vec![programs(), root(), lsm(), bpffs()];
     match BtfFields::of_this_kernel() {
         Err(error) => checks.push(Check::bad(
             "kernel types",
@@ -65,7 +66,7 @@ pub fn checks() -> Vec<Check> {
 /// The first thing that rules enforcement out, of those that are quick to look at.
 #[must_use]
 pub fn obstacle() -> Option<Check> {
-    [programs, root, lsm].into_iter().map(|check| check()).find(|check| !check.ok)
+    [programs, root, lsm, bpffs].into_iter().map(|check| check()).find(|check| !check.ok)
 }
 
 fn programs() -> Check {
@@ -121,6 +122,16 @@ fn lsm() -> Check {
         Err(error) => {
             Check::bad(what, format!("cannot read {LSM_LIST}: {error}"), "run it as root")
         }
+    }
+}
+
+/// Pins keep enforcement up when the process that loaded it is killed.
+fn bpffs() -> Check {
+    let what = "BPF file system";
+    if sys::is_bpffs(c"/sys/fs/bpf") {
+        Check::good(what, "mounted on /sys/fs/bpf")
+    } else {
+        Check::bad(what, "not mounted on /sys/fs/bpf", "mount -t bpf bpf /sys/fs/bpf")
     }
 }
 

@@ -1,6 +1,7 @@
 //! `bpf(2)` where aya has no wrapper: task storage by pidfd, and maps made at run time. The only
 //! file of this crate with unsafe code that concerns BPF.
 
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -102,6 +103,18 @@ pub fn lookup<K: Bytes, V: Bytes + Default>(map: BorrowedFd<'_>, key: &K) -> io:
         Ok(_) => Ok(Some(value)),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a BPF file system is mounted at `path` (`statfs(2)`, `BPF_FS_MAGIC`).
+#[must_use]
+pub fn is_bpffs(path: &CStr) -> bool {
+    const BPF_FS_MAGIC: libc::c_long = 0xcafe_4a11;
+    let mut found = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: a C string and room for a whole structure, which is read only if it was filled.
+    unsafe {
+        libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0
+            && found.assume_init().f_type == BPF_FS_MAGIC
     }
 }
 
