@@ -169,7 +169,9 @@ pub fn hook(hook: Hook, body: impl FnOnce(&Actor) -> Result<Ruling, Fault>) -> i
     };
     // SAFETY: a whole agent in an array map, which is never freed; userspace changes the epoch
     // only while no task bears the old one.
-    if unsafe { (*agent).epoch } != tag.epoch {
+    let epoch = unsafe { (*agent).epoch };
+    // A free slot has epoch 0 and no policy of its own, so a tag that says 0 means nobody.
+    if epoch == 0 || epoch != tag.epoch {
         count(hook, Fault::STALE_TAG);
         return -hook.errno();
     }
