@@ -36,6 +36,8 @@ pub const TRANSPORT_OTHER: u8 = 255;
 pub const ANON_PIPE: u8 = b'p';
 /// A memfd or other internal shared memory (an internal `tmpfs` mount).
 pub const ANON_MEMORY: u8 = b'm';
+/// A pidfd: since 6.9 making one opens a file (`fs/pidfs.c`).
+pub const ANON_PIDFD: u8 = b'i';
 /// Any other object of a mount that the kernel keeps to itself.
 pub const ANON_OTHER: u8 = b'o';
 

@@ -2,7 +2,7 @@
 //! program runs. They come after all others, and a deny of the policy's own beats them.
 
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::subject::{ANON_MEMORY, ANON_PIPE, KIND_ANON};
+use sensor_ebpf::subject::{ANON_MEMORY, ANON_PIDFD, ANON_PIPE, KIND_ANON};
 use sensor_ebpf::table::Space;
 
 use super::address::family;
@@ -90,5 +90,6 @@ fn builtins() -> Vec<Builtin> {
             ANON_MEMORY,
             "a memory file is reached only by those that were handed it",
         ),
+        file("pidfds", ANON_PIDFD, "a pidfd gives nothing; what is done with it is judged"),
     ]
 }
