@@ -1,4 +1,52 @@
-//! One file a hook, named as the hook. Each has a [`Case`](crate::support::case::Case) of its own
-//! for the situations that are the same everywhere, and tests of what is special about it.
+//! One file a hook, named as the hook. Each has a [`Case`] for the situations that are the same
+//! everywhere, and tests of what is special about it.
 
+mod bpf;
+mod bprm_check_security;
+mod file_mprotect;
 mod file_open;
+mod mmap_file;
+mod path_link;
+mod path_mkdir;
+mod path_mknod;
+mod path_rename;
+mod path_rmdir;
+mod path_symlink;
+mod path_truncate;
+mod path_unlink;
+mod ptrace_access_check;
+mod socket_bind;
+mod socket_connect;
+mod socket_create;
+mod socket_sendmsg;
+mod task_alloc;
+mod task_kill;
+mod unix_may_send;
+mod unix_stream_connect;
+
+use crate::support::case::Case;
+
+/// The case of each hook but `task_alloc`, which refuses nothing that a policy could allow.
+pub const CASES: &[&Case] = &[
+    &file_open::CASE,
+    &bprm_check_security::CASE,
+    &mmap_file::CASE,
+    &file_mprotect::CASE,
+    &path_unlink::CASE,
+    &path_rmdir::CASE,
+    &path_rename::CASE,
+    &path_link::CASE,
+    &path_mknod::CASE,
+    &path_mkdir::CASE,
+    &path_symlink::CASE,
+    &path_truncate::CASE,
+    &socket_create::CASE,
+    &socket_connect::CASE,
+    &socket_sendmsg::CASE,
+    &socket_bind::CASE,
+    &unix_stream_connect::CASE,
+    &unix_may_send::CASE,
+    &task_kill::CASE,
+    &ptrace_access_check::CASE,
+    &bpf::CASE,
+];

@@ -4,5 +4,13 @@
 //! fail where the kernel cannot enforce; none passes by being left out. Each hook has a file of its
 //! own in [`hooks`]; what belongs to no single hook is beside it.
 
+mod after;
+mod agreement;
+mod audit;
+mod events;
 mod hooks;
+mod inherit;
+mod launder;
+mod path;
 mod support;
+mod untagged;

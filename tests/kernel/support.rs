@@ -1,8 +1,9 @@
 //! What the tests share.
 //!
 //! [`fence`] is the loaded kernel side, [`child`] a process that does what it is told, [`expect`]
-//! an event as it should be, [`place`] a directory of one's own, [`case`] the four situations that
-//! every hook is tried in, [`sys`] the system calls.
+//! an event as it should be, [`place`] a directory of one's own, [`sys`] the system calls, [`elf`]
+//! small programs. [`case`] and [`trial`] are the situations that everything is tried in: before it
+//! is tagged, inside, outside.
 
 pub mod case;
 pub mod child;
@@ -11,3 +12,4 @@ pub mod expect;
 pub mod fence;
 pub mod place;
 pub mod sys;
+pub mod trial;

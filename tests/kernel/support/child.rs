@@ -3,14 +3,17 @@
 //! thing before it is tagged and afterwards.
 
 use std::any::Any;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::{fs, io};
 
 use sensor_ebpf::tag::Tag;
 use sensor_user::kernel::load::Tags;
 
-use super::sys::files::{pipe, read_next, write};
-use super::sys::process::{self, Ended, pidfd};
+use super::sys::files::{close, pipe, read_next, write};
+use super::sys::process::{self, pidfd};
 use super::sys::{Errno, Res};
 
 /// Name of the thread, as events show it.
@@ -49,7 +52,7 @@ impl Answer for i64 {
 /// A process that waits for orders, and ends when it is dropped.
 pub struct Child {
     pid: i32,
-    orders: Option<OwnedFd>,
+    orders: OwnedFd,
     answers: OwnedFd,
 }
 
@@ -59,7 +62,7 @@ impl Child {
         let (orders_out, orders) = pipe().unwrap();
         let (answers, answers_in) = pipe().unwrap();
         match process::fork().unwrap() {
-            Some(pid) => Child { pid, orders: Some(orders), answers },
+            Some(pid) => Child { pid, orders, answers },
             None => {
                 drop(orders);
                 serve(tags, body, &orders_out, &answers_in)
@@ -95,29 +98,30 @@ impl Child {
     fn order(&mut self, order: Order) -> Res<i64> {
         let words = [order.step, order.tag.agent, order.tag.epoch];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let orders = self.orders.as_ref().unwrap();
-        write(orders, &bytes).unwrap_or_else(|error| panic!("the child is gone: {error:?}"));
+        write(&self.orders, &bytes).unwrap_or_else(|error| panic!("the child is gone: {error:?}"));
         let mut answer = [0; 8];
         let count = read_next(&self.answers, &mut answer).unwrap();
-        assert_eq!(count, answer.len(), "the child ended in step {}: {:?}", order.step, self.end());
+        let step = order.step;
+        assert_eq!(
+            count,
+            answer.len(),
+            "the child ended in step {step}: {:?}",
+            process::wait(self.pid)
+        );
         match i64::from_le_bytes(answer) {
             PANICKED => panic!("the child panicked in step {}, see above", order.step),
             errno @ ..0 => Err(Errno(-errno as i32)),
             number => Ok(number),
         }
     }
-
-    /// Lets it end, and says how it did.
-    pub fn end(&mut self) -> Option<Ended> {
-        // Without orders to wait for it ends.
-        self.orders.take()?;
-        process::wait(self.pid).ok()
-    }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        self.end();
+        // Closing the pipe would not do: children that were forked later have it open too. A child
+        // that is gone already needs no killing.
+        let _ = process::kill(self.pid, libc::SIGKILL);
+        let _ = process::wait(self.pid);
     }
 }
 
@@ -133,7 +137,7 @@ fn serve<A: Answer>(
         let _ = process::complain(&format!("in a child: {info}\n"));
     }));
     let mut bytes = [0; 12];
-    let mut ready = process::set_name(NAME).is_ok();
+    let mut ready = process::set_name(NAME).is_ok() && close_links().is_ok();
     while ready && read_next(orders, &mut bytes) == Ok(bytes.len()) {
         let word = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -148,6 +152,24 @@ fn serve<A: Answer>(
         ready = write(answers, &encode(answer).to_le_bytes()).is_ok();
     }
     process::exit(0)
+}
+
+/// Closes the programs' links, which the child has inherited: they stay attached for as long as
+/// anybody has one open.
+fn close_links() -> io::Result<()> {
+    let links: Vec<PathBuf> = fs::read_dir("/proc/self/fd")?
+        .map(|entry| Ok(entry?.path()))
+        .filter(|path: &io::Result<PathBuf>| match path {
+            Ok(path) => fs::read_link(path).is_ok_and(|to| to.ends_with("anon_inode:bpf_link")),
+            Err(_) => true,
+        })
+        .collect::<io::Result<_>>()?;
+    for link in links {
+        let number = link.file_name().and_then(OsStr::to_str).and_then(|name| name.parse().ok());
+        let closed = number.map(close);
+        assert_eq!(closed, Some(Ok(())), "{}", link.display());
+    }
+    Ok(())
 }
 
 fn encode(answer: Result<Res<i64>, Box<dyn Any + Send>>) -> i64 {

@@ -1,40 +1,71 @@
-//! Programs of a hundred bytes, which do nothing and succeed: what they need of a policy is only
-//! what is to be tested.
+//! Programs of a hundred bytes: what they need of a policy is only what is to be tested.
 
-/// Where the program is loaded.
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Where a program is loaded.
 const BASE: u64 = 0x40_0000;
+/// Where an interpreter is, which must not be where the program is.
+const INTERPRETER_BASE: u64 = 0x80_0000;
 /// Bytes of the file header, and of one program header.
 const HEADER: usize = 64;
 /// See [`HEADER`].
 const PROGRAM_HEADER: usize = 56;
 
 /// `exit(0)`: `mov eax, 60; xor edi, edi; syscall`.
-const CODE: [u8; 9] = [0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05];
+const EXIT: [u8; 9] = [0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05];
 
-/// A static program.
+/// `exit(open(path, O_RDONLY) < 0 ? errno : 0)`, with the path right behind it.
+#[rustfmt::skip]
+const OPEN: [u8; 33] = [
+    0xb8, 2, 0, 0, 0, // mov eax, 2
+    0x48, 0x8d, 0x3d, 21, 0, 0, 0, // lea rdi, [rip + 21]
+    0x31, 0xf6, // xor esi, esi
+    0x0f, 0x05, // syscall
+    0x31, 0xff, // xor edi, edi
+    0x85, 0xc0, // test eax, eax
+    0x79, 0x04, // jns +4
+    0xf7, 0xd8, // neg eax
+    0x89, 0xc7, // mov edi, eax
+    0xb8, 60, 0, 0, 0, // mov eax, 60
+    0x0f, 0x05, // syscall
+];
+
+/// A static program that does nothing, and succeeds.
 pub fn program() -> Vec<u8> {
-    build(None)
+    build(BASE, &EXIT, None, b"")
+}
+
+/// The same as an interpreter of others.
+pub fn interpreter() -> Vec<u8> {
+    build(INTERPRETER_BASE, &EXIT, None, b"")
 }
 
 /// A program that asks for an interpreter (`PT_INTERP`), which the kernel loads and starts instead.
-pub fn with_interpreter(interpreter: &str) -> Vec<u8> {
-    build(Some(interpreter))
+pub fn with_interpreter(interpreter: &Path) -> Vec<u8> {
+    build(BASE, &EXIT, Some(interpreter), b"")
 }
 
-fn build(interpreter: Option<&str>) -> Vec<u8> {
+/// A static program that opens a file for reading, and whose exit code is 0 or the errno.
+pub fn opener(path: &Path) -> Vec<u8> {
+    build(BASE, &OPEN, None, &with_nul(path))
+}
+
+fn with_nul(path: &Path) -> Vec<u8> {
+    [path.as_os_str().as_bytes(), b"\0"].concat()
+}
+
+fn build(base: u64, code: &[u8], interpreter: Option<&Path>, data: &[u8]) -> Vec<u8> {
+    let name = interpreter.map(with_nul).unwrap_or_default();
     let count = 1 + usize::from(interpreter.is_some());
     let code_at = HEADER + count * PROGRAM_HEADER;
-    let text_at = code_at + CODE.len();
-    let text: Vec<u8> =
-        interpreter.map(|path| [path.as_bytes(), b"\0"].concat()).unwrap_or_default();
-    let total = (text_at + text.len()) as u64;
-    let mut file = header(BASE + code_at as u64, count as u16);
+    let name_at = code_at + code.len() + data.len();
+    let mut file = header(base + code_at as u64, count as u16);
     if interpreter.is_some() {
-        file.extend(segment(3, text_at as u64, text.len() as u64));
+        file.extend(segment(base, 3, name_at as u64, name.len() as u64));
     }
-    file.extend(segment(1, 0, total));
-    file.extend(CODE);
-    file.extend(text);
+    file.extend(segment(base, 1, 0, (name_at + name.len()) as u64));
+    file.extend([code, data, &name].concat());
     file
 }
 
@@ -57,10 +88,10 @@ fn header(entry: u64, segments: u16) -> Vec<u8> {
 }
 
 /// `Elf64_Phdr` of a readable and executable segment: `PT_LOAD` is 1, `PT_INTERP` 3.
-fn segment(kind: u32, offset: u64, size: u64) -> Vec<u8> {
+fn segment(base: u64, kind: u32, offset: u64, size: u64) -> Vec<u8> {
     const READ_EXECUTE: u32 = 5;
     let mut bytes = [kind.to_le_bytes(), READ_EXECUTE.to_le_bytes()].concat();
-    for word in [offset, BASE + offset, BASE + offset, size, size, 0x1000] {
+    for word in [offset, base + offset, base + offset, size, size, 0x1000] {
         bytes.extend(word.to_le_bytes());
     }
     bytes

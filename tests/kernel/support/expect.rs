@@ -1,8 +1,7 @@
 //! Events as they should be, compared field by field.
 
-use std::path::Path;
-
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
@@ -113,6 +112,11 @@ impl Expected {
         Expected { errno, ..self }
     }
 
+    /// By a thread of this name.
+    pub fn comm(self, comm: &str) -> Expected {
+        Expected { comm: comm.to_owned(), ..self }
+    }
+
     /// By this user.
     pub fn uid(self, uid: u32) -> Expected {
         Expected { uid, ..self }
@@ -124,6 +128,7 @@ impl Expected {
         match who {
             Who::Child(child) => {
                 assert_eq!(header.pid, child as u32, "pid of {event:?}");
+                assert_eq!(header.tid, child as u32, "thread of {event:?}");
                 assert_eq!(header.ppid, pid() as u32, "parent of {event:?}");
             }
             Who::ChildOf(child) => assert_eq!(header.ppid, child as u32, "parent of {event:?}"),

@@ -1,6 +1,6 @@
 //! Files and directories.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 use super::{Mut, Ref, Res, c_path, c_text, sys};
@@ -105,7 +105,7 @@ pub fn truncate(path: impl AsRef<Path>, length: u64) -> Res {
 }
 
 /// `ftruncate(2)`.
-pub fn ftruncate(file: BorrowedFd<'_>, length: u64) -> Res {
+pub fn ftruncate(file: &OwnedFd, length: u64) -> Res {
     sys!(SYS_ftruncate, file.as_raw_fd(), length).map(drop)
 }
 
@@ -144,6 +144,11 @@ pub fn memfd(name: &str) -> Res<OwnedFd> {
     sys!(SYS_memfd_create, c_text(name), 0_u32).map(owned)
 }
 
+/// `close(2)` of a descriptor that nothing here owns.
+pub fn close(descriptor: RawFd) -> Res {
+    sys!(SYS_close, descriptor).map(drop)
+}
+
 /// `pipe2(2)`: the reading and the writing end.
 pub fn pipe() -> Res<(OwnedFd, OwnedFd)> {
     let mut ends = [0_i32; 2];
@@ -180,5 +185,5 @@ pub fn unshare_mounts() -> Res {
 
 /// `/proc/self/fd/N` of an open file.
 pub fn proc_fd(file: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 use super::files::{pipe, read_next, write};
-use super::{Errno, Mut, Ref, Res, Word as _, c_path, c_text, sys};
+use super::{Errno, Mut, Ref, Res, Word, c_path, c_text, sys};
 
 /// The argument vector of an `execve`.
 struct Strings {
@@ -17,7 +17,7 @@ struct Strings {
 impl Strings {
     fn new(texts: &[&str]) -> Strings {
         let owned: Vec<CString> = texts.iter().map(c_text).collect();
-        let pointers = owned.iter().map(|text| text.word()).chain([0]).collect();
+        let pointers = owned.iter().map(Word::word).chain([0]).collect();
         Strings { _owned: owned, pointers }
     }
 }
@@ -213,4 +213,10 @@ pub fn make_map() -> Res {
 /// Writes to standard error, past whatever Rust does with it.
 pub fn complain(text: &str) -> Res {
     sys!(SYS_write, 2, text.as_bytes(), text.len()).map(drop)
+}
+
+/// `clone(2)` as `fork(2)` does it, with more flags: the pid, or `None` in the child.
+pub fn clone(flags: i32) -> Res<Option<i32>> {
+    let pid = sys!(SYS_clone, flags | libc::SIGCHLD, 0, 0, 0, 0)?;
+    Ok(if pid == 0 { None } else { Some(pid as i32) })
 }
