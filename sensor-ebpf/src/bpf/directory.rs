@@ -15,7 +15,7 @@
 //! - the policy table is the same, and the task is in the same mount namespace.
 
 use sensor_ebpf::hook::Fault;
-use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM};
+use sensor_ebpf::limits::{NAME_MAX, SUBJECT_MAX, SUBJECT_ROOM};
 use sensor_ebpf::table::{self, Cursor, Space, Words};
 
 use super::judge::KernelTable;
@@ -160,6 +160,10 @@ pub fn remember(
     };
     let magic: u64 = read(sb + offset!(sb_magic))?;
     if place.dentry as u64 == root || !matches!(magic, EXT4 | XFS | TMPFS) {
+        return Ok(());
+    }
+    // Behind a remembered name nobody counts the bytes, so any component must fit.
+    if scratch.split.wrapping_sub(scratch.start) > (SUBJECT_MAX - NAME_MAX - 1) as u64 {
         return Ok(());
     }
     identify(table, task, scratch, place, scratch.sequence);
