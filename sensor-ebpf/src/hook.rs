@@ -68,6 +68,13 @@ hooks! {
     TASK_KILL = 19, "task_kill", EPERM;
     PTRACE_ACCESS_CHECK = 20, "ptrace_access_check", EPERM;
     BPF = 21, "bpf", EPERM;
+    USERNS_CREATE = 22, "userns_create", EPERM;
+    SB_MOUNT = 23, "sb_mount", EPERM;
+    SB_REMOUNT = 24, "sb_remount", EPERM;
+    SB_UMOUNT = 25, "sb_umount", EPERM;
+    SB_PIVOTROOT = 26, "sb_pivotroot", EPERM;
+    MOVE_MOUNT = 27, "move_mount", EPERM;
+    PATH_CHROOT = 28, "path_chroot", EPERM;
 }
 
 impl Hook {

@@ -54,7 +54,8 @@ rights! {
     DEVICE = 13, "device";
     /// Act on a process outside the agent (signal, trace). No policy can give it yet.
     PROCESS = 14, "process";
-    /// Use the kernel's own control interfaces (`bpf`). No policy can give it yet.
+    /// Use the kernel's own control interfaces: `bpf`, mounts, user namespaces. No policy can give it
+    /// yet.
     KERNEL = 15, "kernel";
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use sensor_ebpf::tag::Tag;
 use sensor_user::engine::Engine;
 use sensor_user::kernel::load::Tags;
-use sensor_user::policy::{self, Options, Source};
+use sensor_user::policy::{self, Options};
 use sensor_user::policy_host::{self, LocalHost};
 
 mod ops;
@@ -30,18 +30,21 @@ const ROUNDS: usize = 3;
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     match args.get(1).map(String::as_str) {
-        Some("ops") => return measure(),
-        Some("serve") | None => {}
-        Some(policy) => return compare(Path::new(policy)),
+        Some("ops") => measure(args.get(2).map_or("", String::as_str)),
+        Some(policy) => compare(Path::new(policy), args.get(2).map_or("", String::as_str)),
+        None => {
+            anyhow::bail!("give the policy to measure under, and the operations' first letters")
+        }
     }
-    anyhow::bail!("give the policy to measure under")
 }
 
-/// Measures every operation in this process and prints the figures.
-fn measure() -> anyhow::Result<()> {
-    let figures: BTreeMap<&str, f64> = ops::all()
+/// Measures the operations whose names begin with `only` in this process, and prints the figures.
+fn measure(only: &str) -> anyhow::Result<()> {
+    let figures: BTreeMap<&str, f64> = ops::ALL
         .iter()
-        .map(|op| {
+        .filter(|(name, _)| name.starts_with(only))
+        .map(|(_, make)| {
+            let op = make();
             let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| op.nanoseconds()).collect();
             rounds.sort_by(f64::total_cmp);
             (op.name, rounds[ROUNDS / 2])
@@ -51,11 +54,11 @@ fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compare(policy: &Path) -> anyhow::Result<()> {
+fn compare(policy: &Path, only: &str) -> anyhow::Result<()> {
     prepare()?;
     // What the kernel puts off at boot would be counted into the first figures.
     std::thread::sleep(Duration::from_secs(3));
-    subject("bare", None)?;
+    subject("bare", only, None)?;
     let source = policy_host::read_source(policy)?;
     let variables = policy_host::variables("root", 0, Path::new("/root"), Path::new(WORK))?;
     let compiled = policy::compile(&source, &variables, &LocalHost, Options::default())
@@ -63,13 +66,13 @@ fn compare(policy: &Path) -> anyhow::Result<()> {
     let mut engine = Engine::load()?;
     let tag = engine.add("bench".to_owned(), compiled)?;
     engine.attach()?;
-    subject("untagged", None)?;
-    subject("tagged", Some((engine.tags()?, tag)))?;
+    subject("untagged", only, None)?;
+    subject("tagged", only, Some((engine.tags()?, tag)))?;
     println!("{}", serde_json::json!({ "verified": engine.verified()? }));
     drop(engine);
     // Programs are freed after a grace period.
     std::thread::sleep(Duration::from_secs(1));
-    subject("bare again", None)
+    subject("bare again", only, None)
 }
 
 /// Makes the files that the operations work on.
@@ -83,9 +86,9 @@ fn prepare() -> io::Result<()> {
 }
 
 /// Measures in a freshly executed process: what this one has mapped would make its forks dearer.
-fn subject(name: &str, tag: Option<(Tags, Tag)>) -> anyhow::Result<()> {
+fn subject(name: &str, only: &str, tag: Option<(Tags, Tag)>) -> anyhow::Result<()> {
     let mut command = Command::new("/usr/bin/picket-cost");
-    command.arg("ops").stdout(Stdio::piped());
+    command.args(["ops", only]).stdout(Stdio::piped());
     if let Some((tags, tag)) = tag {
         // SAFETY: the closure makes system calls only and allocates nothing.
         unsafe { command.pre_exec(move || tags.tag_self(tag)) };

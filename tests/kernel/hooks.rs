@@ -6,6 +6,8 @@ mod bprm_check_security;
 mod file_mprotect;
 mod file_open;
 mod mmap_file;
+mod move_mount;
+mod path_chroot;
 mod path_link;
 mod path_mkdir;
 mod path_mknod;
@@ -15,6 +17,10 @@ mod path_symlink;
 mod path_truncate;
 mod path_unlink;
 mod ptrace_access_check;
+mod sb_mount;
+mod sb_pivotroot;
+mod sb_remount;
+mod sb_umount;
 mod socket_bind;
 mod socket_connect;
 mod socket_create;
@@ -23,6 +29,7 @@ mod task_alloc;
 mod task_kill;
 mod unix_may_send;
 mod unix_stream_connect;
+mod userns_create;
 
 use crate::support::case::Case;
 
@@ -49,4 +56,11 @@ pub const CASES: &[&Case] = &[
     &task_kill::CASE,
     &ptrace_access_check::CASE,
     &bpf::CASE,
+    &userns_create::CASE,
+    &sb_mount::CASE,
+    &sb_remount::CASE,
+    &sb_umount::CASE,
+    &sb_pivotroot::CASE,
+    &move_mount::CASE,
+    &path_chroot::CASE,
 ];

@@ -3,6 +3,7 @@
 //! One module a verb; what several verbs need ([`setup`], [`vm`]) is a library to the others.
 //! Nothing here is part of the product: the product never depends on this crate.
 
+pub mod bench;
 pub mod demo;
 pub mod setup;
 pub mod test;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{demo, setup, test, vm};
+use xtask::{bench, demo, setup, test, vm};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -16,6 +16,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Bench(bench::Args),
     Demo(demo::Args),
     Setup(setup::Args),
     Test(test::Args),
@@ -24,6 +25,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
+        Verb::Bench(args) => bench::main(&args),
         Verb::Demo(args) => demo::main(&args),
         Verb::Setup(args) => setup::main(&args),
         Verb::Test(args) => test::main(&args),

@@ -9,6 +9,8 @@ mod bprm_check_security;
 mod file_mprotect;
 mod file_open;
 mod mmap_file;
+mod move_mount;
+mod path_chroot;
 mod path_link;
 mod path_mkdir;
 mod path_mknod;
@@ -18,6 +20,10 @@ mod path_symlink;
 mod path_truncate;
 mod path_unlink;
 mod ptrace_access_check;
+mod sb_mount;
+mod sb_pivotroot;
+mod sb_remount;
+mod sb_umount;
 mod socket_bind;
 mod socket_connect;
 mod socket_create;
@@ -26,6 +32,7 @@ mod task_alloc;
 mod task_kill;
 mod unix_may_send;
 mod unix_stream_connect;
+mod userns_create;
 
 use sensor_ebpf::event::SUBJECT_PATH;
 use sensor_ebpf::hook::{Fault, Hook};
@@ -176,6 +183,12 @@ fn contained(table: KernelTable, directory: bool, from: Cursor, to: Cursor) -> b
     } else {
         to.masks(&table).within(from.masks(&table))
     }
+}
+
+/// Refuses what no agent may do, whatever its policy; reported only, where the whole policy is.
+#[inline(always)]
+fn refuse(actor: &Actor, hook: Hook, right: Rights) -> Result<Ruling, Fault> {
+    Ok(Ruling::refuse(hook, right, Subject::NONE).refused(actor.table()?))
 }
 
 /// Judges acting on another process: an agent may act on its own, and on no other.

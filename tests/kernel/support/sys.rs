@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod memory;
+pub mod mounts;
 pub mod net;
 pub mod process;
 pub mod ring;

@@ -1,14 +1,13 @@
 //! The tests of the fence: one static program, run as root in a guest of each kernel.
 
 use std::{
-    io::{self, BufRead as _, BufReader},
+    io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
 
 use super::summary::{Counting, Summary};
 use crate::{
@@ -94,32 +93,8 @@ fn headline(failure: &Failure) -> String {
 fn build() -> Result<PathBuf> {
     eprintln!("test: building the tests of the fence (static)");
     let mut cargo = programs::cargo("test");
-    cargo.args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"]);
-    cargo.args(["--package", "sensor-user", "--test", "kernel", "--features", "kernel-tests"]);
-    // Emulated, the code for policies is slow without optimisation; the checks of a debug build
-    // stay in. What nobody steps through needs no debug information.
-    for profile in ["DEV", "TEST"] {
-        cargo.env(format!("CARGO_PROFILE_{profile}_OPT_LEVEL"), "1");
-        cargo.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "false");
-        cargo.env(format!("CARGO_PROFILE_{profile}_STRIP"), "debuginfo");
-    }
-    let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
-    let output = child.stdout.take().context("cargo has no standard output")?;
-    let mut program = None;
-    for line in BufReader::new(output).lines() {
-        program = executable(&line?).or(program);
-    }
-    if !child.wait()?.success() {
-        bail!("the tests of the fence do not compile");
-    }
-    program.context("cargo does not say where it put the tests of the fence")
-}
-
-/// The program that a message of cargo's is about.
-fn executable(message: &str) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(message).ok()?;
-    let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == "kernel";
-    message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+    cargo.args(["--no-run", "--package", "sensor-user", "--test", "kernel"]);
+    programs::built(cargo.args(["--features", "kernel-tests"]), "kernel")
 }
 
 /// How many tests there are. Listing them needs neither root nor a kernel.
@@ -128,22 +103,4 @@ fn list(program: &Path, filter: Option<&str>) -> Result<u64> {
     let output = output.with_context(|| format!("cannot run {}", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(text.lines().filter(|line| line.ends_with(": test")).count() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_program_is_found_among_cargos_messages() {
-        let message = |name: &str, executable: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"executable":{executable}}}"#
-            )
-        };
-        assert_eq!(executable(&message("kernel", r#""/t/kernel-1""#)), Some("/t/kernel-1".into()));
-        assert_eq!(executable(&message("picket", r#""/t/picket""#)), None);
-        assert_eq!(executable(&message("kernel", "null")), None);
-        assert_eq!(executable("not json"), None);
-    }
 }

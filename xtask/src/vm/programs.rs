@@ -4,11 +4,13 @@
 
 use std::{
     env,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
@@ -94,4 +96,55 @@ pub(crate) fn cargo(verb: &str) -> Command {
     cargo.env("PICKET_BPF_TARGET_DIR", target_dir().join("bpf"));
     cargo.args([verb, "--target", TRIPLE, "--target-dir"]).arg(static_dir());
     cargo
+}
+
+/// Runs a cargo that builds one program of the given target name, quick to compile and not slow to
+/// run under emulation, and returns where it put it.
+///
+/// # Errors
+/// When it does not compile.
+pub fn built(cargo: &mut Command, name: &str) -> Result<PathBuf> {
+    // The checks of a debug build stay in; what nobody steps through needs no debug information.
+    for profile in ["DEV", "TEST"] {
+        cargo.env(format!("CARGO_PROFILE_{profile}_OPT_LEVEL"), "1");
+        cargo.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "false");
+        cargo.env(format!("CARGO_PROFILE_{profile}_STRIP"), "debuginfo");
+    }
+    cargo.args(["--quiet", "--message-format=json-render-diagnostics"]);
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let output = child.stdout.take().context("cargo has no standard output")?;
+    let mut program = None;
+    for line in BufReader::new(output).lines() {
+        program = executable(&line?, name).or(program);
+    }
+    if !child.wait()?.success() {
+        bail!("{name} does not compile");
+    }
+    program.with_context(|| format!("cargo does not say where it put {name}"))
+}
+
+/// The program of that name that a message of cargo's is about.
+fn executable(message: &str, name: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let ours = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
+    message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_cargos_messages() {
+        let message = |name: &str, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"executable":{executable}}}"#
+            )
+        };
+        let found = |text: &str| executable(text, "kernel");
+        assert_eq!(found(&message("kernel", r#""/t/kernel-1""#)), Some("/t/kernel-1".into()));
+        assert_eq!(found(&message("picket", r#""/t/picket""#)), None);
+        assert_eq!(found(&message("kernel", "null")), None);
+        assert_eq!(found("not json"), None);
+    }
 }

@@ -1,0 +1,33 @@
+//! Mounts by `mount(2)`.
+
+use sensor_ebpf::hook::Hook;
+use sensor_ebpf::rights::Rights;
+
+use crate::support::case::{Case, nothing};
+use crate::support::expect::Expected;
+use crate::support::sys::EPERM;
+use crate::support::sys::files::touch;
+use crate::support::sys::mounts::{bind, in_own_mounts};
+use crate::support::sys::process::in_child;
+
+/// No policy can allow it yet.
+const POLICY: &str = "\
+files:
+  - allow: [read, list]
+    paths: ['/**']";
+
+pub const CASE: Case = Case {
+    hook: Hook::SB_MOUNT,
+    errno: EPERM,
+    policy: POLICY,
+    prepare: |_| nothing(),
+    denied: |dir| in_child(|| in_own_mounts(|| bind(dir))),
+    allowed: |dir| touch(dir, libc::O_DIRECTORY),
+    event: |_| Expected::deny(Hook::SB_MOUNT, Rights::KERNEL),
+    by_child: true,
+};
+
+#[test]
+fn before_inside_outside() {
+    CASE.check();
+}

@@ -1,0 +1,120 @@
+//! `cargo xtask bench`: what Picket costs per operation, in executed instructions.
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::{
+    setup::{self, Need, kernels::Kernel},
+    vm::{Machine, programs},
+};
+
+/// Measure what Picket costs per operation, in executed instructions
+///
+/// Runs the same operations in a guest whose clock counts instructions: with nothing loaded, with
+/// Picket in force for somebody else, and as an agent under `tests/cost/policy.yaml`. The figures
+/// are the same on every machine; they are instructions and not time.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The kernel's line: 6.1, 6.12, 7
+    #[arg(long, value_name = "KERNEL", default_value = "6.12")]
+    kernel: Kernel,
+    /// Measure under this policy, which must allow what is measured [default: tests/cost/policy.yaml]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Only the operations whose names begin with this
+    #[arg(long, value_name = "NAME", default_value = "")]
+    only: String,
+    /// Print the figures as they come, one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the program and its policy are in the guest.
+const PROGRAM: &str = "/usr/local/libexec/picket-cost";
+/// See [`PROGRAM`].
+const POLICY: &str = "/usr/local/libexec/picket-cost.yaml";
+
+/// Figures of one subject, by operation.
+type Figures = BTreeMap<String, f64>;
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the measuring program does not compile, or does not come to its end.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(args.kernel)])?;
+    let program = programs::built(
+        programs::cargo("build").args(["--package", "sensor-user", "--bench", "cost"]),
+        "cost",
+    )?;
+    let own = || programs::workspace().join("tests/cost/policy.yaml");
+    let policy = args.policy.clone().unwrap_or_else(own);
+    let machine = Machine::new(args.kernel)
+        .icount()
+        .inject(program, PROGRAM, 0o755)?
+        .inject(policy, POLICY, 0o644)?;
+    let output = machine.output([PROGRAM, POLICY, &args.only])?;
+    let text = String::from_utf8(output.stdout).context("the figures are not text")?;
+    if output.outcome.code != 0 {
+        bail!("measuring failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    if args.json {
+        print!("{text}");
+    } else {
+        print!("{}", table(&text)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The figures as a table, and the verifier's counts below it.
+fn table(text: &str) -> Result<String> {
+    let mut subjects: Vec<(String, Figures)> = Vec::new();
+    let mut verified = Vec::new();
+    for line in text.lines() {
+        let value: Value = serde_json::from_str(line).context("a figure is not JSON")?;
+        if let Some(name) = value["subject"].as_str() {
+            let figures = serde_json::from_value(value["figures"].clone())?;
+            subjects.push((name.to_owned(), figures));
+        } else {
+            verified = serde_json::from_value::<Vec<(String, u32)>>(value["verified"].clone())?;
+        }
+    }
+    let Some((_, bare)) = subjects.first() else { bail!("there are no figures") };
+    let mut out = format!("{:<16}", "instructions");
+    for (name, _) in &subjects {
+        out += &format!("{name:>20}");
+    }
+    out.push('\n');
+    for (operation, base) in bare {
+        out += &format!("{operation:<16}{base:>20.0}");
+        for (_, figures) in subjects.iter().skip(1) {
+            let figure = figures.get(operation).copied().unwrap_or(f64::NAN);
+            out += &format!("{:>20}", format!("{figure:.0} x{:.3}", figure / base));
+        }
+        out.push('\n');
+    }
+    out += "\ninstructions that the verifier walked, a program each:\n";
+    for (hook, count) in verified {
+        out += &format!("{hook:<24}{count:>10}\n");
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stand_beside_their_ratio_to_the_first_subject() {
+        let text = r#"{"subject":"bare","figures":{"open":100.0}}
+{"subject":"tagged","figures":{"open":125.0}}
+{"verified":[["file_open",77]]}
+"#;
+        let table = table(text).unwrap();
+        assert!(table.contains("125 x1.250"), "{table}");
+        assert!(table.contains("file_open"), "{table}");
+        assert!(super::table("").is_err());
+    }
+}
