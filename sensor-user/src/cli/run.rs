@@ -158,16 +158,25 @@ impl Session {
         let mut child = match launch::spawn(launch, self.engine.tags()?, self.tag) {
             Ok(child) => child,
             Err(error) => {
-                self.report()?;
+                self.report();
                 self.output.failed(&error);
                 return Ok(ExitCode::from(error.exit_code()));
             }
         };
-        let status = self.watch(&mut child, &mut signals).await?;
-        let ended = tokio::task::spawn_blocking(leftovers::end).await??;
-        self.report()?;
+        // Whatever happened while watching: the fence stands until nothing is left inside.
+        let watched = self.watch(&mut child, &mut signals).await;
+        let ended = match tokio::task::spawn_blocking(leftovers::end).await {
+            Ok(Ok(ended)) => ended,
+            failed => {
+                // The pins stay, and with them the fence.
+                std::mem::forget(self);
+                failed??;
+                bail!("cannot tell whether anything of the agent is left; it stays confined");
+            }
+        };
+        self.report();
         self.summarise(ended)?;
-        Ok(ExitCode::from(exit_code(status)))
+        Ok(ExitCode::from(exit_code(watched?)))
     }
 
     /// Reports violations and passes signals on until the command has ended.
@@ -182,7 +191,7 @@ impl Session {
                 status = child.wait() => return Ok(status?),
                 ready = self.stream.ready() => {
                     ready?;
-                    self.report()?;
+                    self.report();
                 }
                 number = signals.next() => match pid {
                     Some(_) if number == libc::SIGCHLD => leftovers::reap(pid)?,
@@ -193,15 +202,18 @@ impl Session {
         }
     }
 
-    /// Prints and logs every event that is there.
-    fn report(&mut self) -> anyhow::Result<()> {
+    /// Prints and logs every event that is there. Nothing that goes wrong here may end the watch.
+    fn report(&mut self) {
         while let Some(event) = self.stream.next_event() {
-            let event = event?;
-            if let Some(context) = self.engine.context(&event) {
-                self.output.event(&event, context)?;
+            match event {
+                Ok(event) => {
+                    if let Some(context) = self.engine.context(&event) {
+                        self.output.event(&event, context);
+                    }
+                }
+                Err(error) => self.output.trouble(&error),
             }
         }
-        Ok(())
     }
 
     fn summarise(&mut self, ended: usize) -> anyhow::Result<()> {

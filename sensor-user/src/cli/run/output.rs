@@ -2,7 +2,7 @@
 //! a summary.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -39,30 +39,42 @@ impl Output {
         Ok(Output { log, quiet, boot: boot_time(), denied: 0, reported: 0 })
     }
 
-    /// Reports one violation.
-    pub fn event(&mut self, event: &Event, context: Context<'_>) -> anyhow::Result<()> {
+    /// Reports one violation. A log that cannot be written to any more is said to be so once, and
+    /// left: the fence does not depend on it.
+    pub fn event(&mut self, event: &Event, context: Context<'_>) {
         match event.verdict {
             Verdict::Deny | Verdict::Ask => self.denied += 1,
             Verdict::Allow | Verdict::Audit => self.reported += 1,
         }
-        if let Some(log) = &mut self.log {
-            let time = self.boot + Duration::from_nanos(event.header.time);
-            let time = humantime::format_rfc3339_micros(time).to_string();
-            let mut line = serde_json::to_vec(&json::Line::new(event, context, time))?;
-            line.push(b'\n');
-            // One write a line, so that a line is never half there for whoever follows the file.
-            log.write_all(&line).context("cannot write to the log")?;
+        if let Some(mut log) = self.log.take() {
+            match self.append(&mut log, event, context) {
+                Ok(()) => self.log = Some(log),
+                Err(error) => self.trouble(&format!("cannot write to the log any more: {error}")),
+            }
         }
         if !self.quiet {
-            anstream::eprintln!("{}", human::line(event, context));
+            say(&human::line(event, context));
         }
-        Ok(())
+    }
+
+    fn append(&self, log: &mut File, event: &Event, context: Context<'_>) -> io::Result<()> {
+        let time = self.boot + Duration::from_nanos(event.header.time);
+        let time = humantime::format_rfc3339_micros(time).to_string();
+        let mut line = serde_json::to_vec(&json::Line::new(event, context, time))?;
+        line.push(b'\n');
+        // One write a line, so that a line is never half there for whoever follows the file.
+        log.write_all(&line)
     }
 
     /// Says why the command was not started.
     pub fn failed(&self, error: &LaunchError) {
+        self.trouble(error);
+    }
+
+    /// Says that something went wrong.
+    pub fn trouble(&self, error: &dyn std::fmt::Display) {
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        anstream::eprintln!("{style}picket{style:#}: {error}");
+        say(&format!("{style}picket{style:#}: {error}"));
     }
 
     /// Says what there was.
@@ -91,9 +103,14 @@ impl Output {
         if ended > 0 {
             line += &format!(", {ended} processes left behind and ended");
         }
-        anstream::eprintln!("{line}, in {seconds:.1} s");
+        say(&format!("{line}, in {seconds:.1} s"));
         Ok(())
     }
+}
+
+/// A line on stderr. Where nobody reads it any more it is lost, and nothing else is.
+fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 /// When the machine was booted, by the wall clock as it is now.
