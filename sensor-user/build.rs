@@ -152,6 +152,9 @@ fn compile(tools: &Tools, out: &Path) -> Result<PathBuf> {
     cargo.args(["--target", TARGET, "-Z", "build-std=core", "--target-dir"]).arg(&target_dir);
     // The outer cargo has resolved the lock file just now; a second writer would only race with it.
     cargo.args(["--locked", "--quiet"]);
+    if env::var_os("CARGO_FEATURE_KERNEL_TRACE").is_some() {
+        cargo.args(["--features", "sensor-ebpf/kernel-trace"]);
+    }
     let result = cargo
         .output()
         .map_err(|error| format!("cannot start {}: {error}", cargo.get_program().display()))?;

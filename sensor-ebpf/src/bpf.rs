@@ -10,4 +10,6 @@ mod object;
 mod path;
 mod scratch;
 mod tag;
+#[cfg(feature = "kernel-trace")]
+mod trace;
 mod vmlinux;

@@ -68,6 +68,8 @@ impl Engine {
 
     /// The events of every agent. There is one stream.
     pub fn stream(&mut self) -> Result<Stream, KernelError> {
+        #[cfg(feature = "kernel-trace")]
+        stream::follow_traces(&mut self.kernel)?;
         Stream::new(self.kernel.take_events()?)
     }
 

@@ -183,6 +183,11 @@ pub fn hook(hook: Hook, body: impl FnOnce(&Actor) -> Result<Ruling, Fault>) -> i
 /// The one way out for a tagged task.
 #[inline(always)]
 fn finish(hook: Hook, actor: &Actor, result: Result<Ruling, Fault>) -> i32 {
+    #[cfg(feature = "kernel-trace")]
+    if let Ok(ruling) = &result {
+        let verdict = ruling.decision.verdict as u32;
+        super::trace::judged(hook.0, ruling.requested.0, verdict, ruling.errno as u32);
+    }
     let (ruling, fault) = match result {
         Ok(ruling) if ruling.decision.verdict == Verdict::Allow => return 0,
         Ok(ruling) => (ruling, ruling.cause),

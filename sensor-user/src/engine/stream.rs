@@ -37,3 +37,23 @@ impl Stream {
         self.ring.get_mut().next().map(|record| decode(&record))
     }
 }
+
+/// Passes the kernel programs' traces on to the process's logger, for as long as the runtime runs.
+#[cfg(feature = "kernel-trace")]
+pub(crate) fn follow_traces(kernel: &mut crate::kernel::load::Kernel) -> Result<(), KernelError> {
+    let _ = env_logger::try_init();
+    let traces = kernel.take_traces()?;
+    // SAFETY: the logger owns its ring, whose descriptor stays the same until it is dropped.
+    let traces = unsafe { AsyncFd::register(traces) }.map_err(|error| KernelError::Call {
+        what: "watch the trace ring",
+        source: error.into_parts().1,
+    });
+    let mut traces = traces?;
+    tokio::task::spawn(async move {
+        while let Ok(mut ready) = traces.readable_mut().await {
+            ready.get_inner_mut().flush();
+            ready.clear_ready();
+        }
+    });
+    Ok(())
+}

@@ -196,6 +196,14 @@ impl Kernel {
         Ok(Tags(fd.map_err(failed)?))
     }
 
+    /// The kernel programs' traces, to be flushed into the process's logger.
+    #[cfg(feature = "kernel-trace")]
+    pub fn take_traces(
+        &mut self,
+    ) -> Result<aya_log::EbpfLogger<&'static dyn log::Log>, KernelError> {
+        aya_log::EbpfLogger::init(&mut self.ebpf).map_err(|_| KernelError::Missing("AYA_LOGS"))
+    }
+
     /// The event ring; there is one reader.
     pub fn take_events(&mut self) -> Result<RingBuf<MapData>, KernelError> {
         let map = self.ebpf.take_map("EVENTS").ok_or(KernelError::Missing("EVENTS"))?;

@@ -87,10 +87,11 @@ fn header(entry: u64, segments: u16) -> Vec<u8> {
     bytes
 }
 
-/// `Elf64_Phdr` of a readable and executable segment: `PT_LOAD` is 1, `PT_INTERP` 3.
+/// `Elf64_Phdr` of a segment: `PT_LOAD` is 1, `PT_INTERP` 3. Writable too, because 6.1 clears the rest
+/// of an interpreter's last page (`fs/binfmt_elf.c:load_elf_interp`) and fails where it may not.
 fn segment(base: u64, kind: u32, offset: u64, size: u64) -> Vec<u8> {
-    const READ_EXECUTE: u32 = 5;
-    let mut bytes = [kind.to_le_bytes(), READ_EXECUTE.to_le_bytes()].concat();
+    const READ_WRITE_EXECUTE: u32 = 7;
+    let mut bytes = [kind.to_le_bytes(), READ_WRITE_EXECUTE.to_le_bytes()].concat();
     for word in [offset, base + offset, base + offset, size, size, 0x1000] {
         bytes.extend(word.to_le_bytes());
     }
