@@ -36,9 +36,14 @@ pub fn program() -> Vec<u8> {
     build(BASE, &EXIT, None, b"")
 }
 
-/// The same as an interpreter of others.
+/// The same as an interpreter of others, of the type that they have (`ET_DYN`): 6.1 does not start one
+/// with a fixed place.
 pub fn interpreter() -> Vec<u8> {
-    build(INTERPRETER_BASE, &EXIT, None, b"")
+    const ET_DYN: u8 = 3;
+    const TYPE_AT: usize = 16;
+    let mut file = build(INTERPRETER_BASE, &EXIT, None, b"");
+    file[TYPE_AT] = ET_DYN;
+    file
 }
 
 /// A program that asks for an interpreter (`PT_INTERP`), which the kernel loads and starts instead.
