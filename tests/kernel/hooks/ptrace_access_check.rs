@@ -10,8 +10,11 @@ use crate::support::case::{Case, nothing};
 use crate::support::expect::Expected;
 use crate::support::fence::Fence;
 use crate::support::place::Place;
-use crate::support::sys::files::{open, read, touch};
-use crate::support::sys::process::{fork, kcmp, kill, peek, pid, pidfd, pidfd_getfd, seize, wait};
+use crate::support::sys::files::{open, pipe, read, read_next, touch, write};
+use crate::support::sys::process::{
+    become_user, fork, in_child, kcmp, kill, peek, pid, pidfd, pidfd_getfd, seize, set_dumpable,
+    wait,
+};
 use crate::support::sys::{EACCES, EPERM, Errno, Res};
 use crate::support::trial::Trial;
 
@@ -67,44 +70,81 @@ fn before_inside_outside() {
 #[test]
 fn every_way_into_a_process_is_judged() {
     let place = Place::on_disk("ptrace_ways");
-    let of_parent = |what: &str| format!("/proc/{}/{what}", parent());
-    let looked = |what: &str| match fs::read_link(of_parent(what)) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Errno(error.raw_os_error().unwrap_or(0))),
-    };
+    let bystander = Bystander::new(0);
     let here = pid();
-    let bystander = Bystander::new();
-    let other = bystander.0;
-    let of_other = Expected::deny(Hook::PTRACE_ACCESS_CHECK, Rights::PROCESS)
-        .object(&ObjectSubject::process(other.cast_unsigned()));
     Trial::new(&place, POLICY)
-        .refused("tracing", || seize(other), EPERM, of_other)
+        .refused("tracing", || seize(bystander.0), EPERM, bystander.denied())
         .refused("comparing", || kcmp(pid(), here), EPERM, denied())
         .refused("taking a descriptor", || pidfd_getfd(&pidfd(here)?, 0), EPERM, denied())
-        // Not `environ` and `maps`: on 7.x CAP_PERFMON, which root has, opens them without asking
-        // this hook (`kernel/fork.c:may_access_mm`), so only rules on files keep root from them.
-        .refused("mem", || touch(of_parent("mem"), 0), EACCES, denied())
-        .refused("cwd", || looked("cwd"), EACCES, denied())
-        .refused("exe", || looked("exe"), EACCES, denied())
-        .refused("a descriptor", || looked("fd/0"), EACCES, denied())
-        .allowed("a child's environ", || {
-            of_a_child(|child| touch(format!("/proc/{child}/environ"), 0))
-        })
+        .refused("mem", || touch(of(here, "mem"), 0), EACCES, denied())
+        .refused("cwd", || look(here, "cwd"), EACCES, denied())
+        .refused("exe", || look(here, "exe"), EACCES, denied())
+        .refused("a descriptor", || look(here, "fd/0"), EACCES, denied())
+        .allowed("a child's environ", || of_a_child(|child| touch(of(child, "environ"), 0)))
         .allowed("tracing a child", || of_a_child(seize))
         .run();
+}
+
+/// An ordinary user of the guest. Not root: since it has CAP_PERFMON, 7.3 shows it `environ` and `maps`
+/// even where this hook refuses (`kernel/fork.c:may_access_mm`), so that only rules on files keep
+/// root from them.
+const USER: u32 = 1000;
+
+#[test]
+fn what_proc_shows_to_the_owner_is_judged() {
+    let place = Place::on_disk("ptrace_proc");
+    let bystander = Bystander::new(USER);
+    let as_user = |what: fn(i32) -> Res| {
+        let target = bystander.0;
+        move || in_child(|| become_user(USER).and_then(|()| what(target)))
+    };
+    let event = || bystander.denied().uid(USER);
+    Trial::new(&place, POLICY)
+        .refused_to_child("environ", as_user(|p| touch(of(p, "environ"), 0)), EACCES, event())
+        .refused_to_child("maps", as_user(|p| touch(of(p, "maps"), 0)), EACCES, event())
+        .refused_to_child("root", as_user(|p| look(p, "root")), EACCES, event())
+        .refused_to_child("memory", as_user(|p| peek(p, &WORD).map(drop)), EPERM, event())
+        .run();
+}
+
+/// A file of a process in /proc.
+fn of(process: i32, what: &str) -> String {
+    format!("/proc/{process}/{what}")
+}
+
+/// Follows a link of a process in /proc.
+fn look(process: i32, what: &str) -> Res {
+    let looked = fs::read_link(of(process, what));
+    looked.map(drop).map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
 }
 
 /// A process that does nothing, and is not the test: tracing that would stop it.
 struct Bystander(i32);
 
 impl Bystander {
-    fn new() -> Bystander {
-        match fork().unwrap() {
-            None => loop {
-                std::thread::park();
-            },
-            Some(pid) => Bystander(pid),
-        }
+    /// Of this user, and open to others of the same.
+    fn new(user: u32) -> Bystander {
+        let (ready_out, ready) = pipe().unwrap();
+        let pid = match fork().unwrap() {
+            None => {
+                let ready = become_user(user)
+                    .and_then(|()| set_dumpable())
+                    .and_then(|()| write(&ready, b"!"));
+                assert!(ready.is_ok(), "{ready:?}");
+                loop {
+                    std::thread::park();
+                }
+            }
+            Some(pid) => pid,
+        };
+        assert_eq!(read_next(&ready_out, &mut [0]), Ok(1));
+        Bystander(pid)
+    }
+
+    /// The event of what is refused on it.
+    fn denied(&self) -> Expected {
+        Expected::deny(Hook::PTRACE_ACCESS_CHECK, Rights::PROCESS)
+            .object(&ObjectSubject::process(self.0.cast_unsigned()))
     }
 }
 

@@ -36,14 +36,11 @@ pub fn program() -> Vec<u8> {
     build(BASE, &EXIT, None, b"")
 }
 
-/// The same as an interpreter of others, of the type that they have (`ET_DYN`): 6.1 does not start one
-/// with a fixed place.
+/// The same as an interpreter of others. A whole page: up to 6.1 the kernel writes zeros behind the
+/// last segment of an interpreter, even where it may not be written (`load_elf_interp`).
 pub fn interpreter() -> Vec<u8> {
-    const ET_DYN: u8 = 3;
-    const TYPE_AT: usize = 16;
-    let mut file = build(INTERPRETER_BASE, &EXIT, None, b"");
-    file[TYPE_AT] = ET_DYN;
-    file
+    let before = HEADER + PROGRAM_HEADER + EXIT.len();
+    build(INTERPRETER_BASE, &EXIT, None, &vec![0; 4096 - before])
 }
 
 /// A program that asks for an interpreter (`PT_INTERP`), which the kernel loads and starts instead.

@@ -199,6 +199,11 @@ pub fn set_name(name: &str) -> Res {
     sys!(SYS_prctl, libc::PR_SET_NAME, c_text(name)).map(drop)
 }
 
+/// Lets others of the same user look at this process, which changing the user forbids.
+pub fn set_dumpable() -> Res {
+    sys!(SYS_prctl, libc::PR_SET_DUMPABLE, 1).map(drop)
+}
+
 /// `bpf(2)` that makes a small array map.
 pub fn make_map() -> Res {
     const BPF_MAP_CREATE: i32 = 0;
