@@ -1,7 +1,8 @@
 //! `cargo xtask test`: every test of the project. First what any machine can run (format, lints,
-//! plain tests), then the tests of the fence, in a guest of each kernel. The order of things is
-//! here; [`plain`] and [`kernel`] run them, [`summary`] counts.
+//! plain tests), then the tests of the fence and the demo, in a guest of each kernel. The order of
+//! things is here; [`plain`], [`kernel`] and [`demo`] run them, [`summary`] counts.
 
+mod demo;
 mod kernel;
 mod plain;
 mod summary;
@@ -13,7 +14,7 @@ use anyhow::Result;
 use crate::setup::{self, Need, kernels::Kernel};
 use summary::Summary;
 
-/// Run all tests: format, lints, plain tests, and the tests of the fence on each kernel
+/// Run all tests: format, lints, plain tests; the tests of the fence and the demo on each kernel
 ///
 /// The last line is `N passed, N failed`, over everything. The exit code is 0 only if nothing
 /// failed, every part ran tests, and no kernel complained meanwhile.
@@ -28,7 +29,7 @@ pub struct Args {
     /// Run only the tests of the fence
     #[arg(long, conflicts_with = "no_vm")]
     no_plain: bool,
-    /// Run only tests whose names contain this, and leave format and lints out
+    /// Run only tests whose names contain this, and leave format, lints and demo out
     filter: Option<String>,
 }
 
@@ -46,6 +47,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     if !args.no_vm {
         let kernels = if args.kernels.is_empty() { &Kernel::ALL[..] } else { &args.kernels };
         kernel::run(kernels, filter, &mut summary)?;
+        if filter.is_none() && !args.no_plain {
+            demo::run(kernels, &mut summary)?;
+        }
     }
     print!("{}", summary.table(std::io::stdout().is_terminal()));
     Ok(if summary.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
