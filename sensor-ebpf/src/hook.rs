@@ -6,15 +6,27 @@
 pub struct Hook(pub u32);
 
 macro_rules! hooks {
-    ($($name:ident = $id:literal, $text:literal, $errno:ident;)*) => {
+    ($($name:ident = $id:literal, $text:literal, $errno:ident $(, since $since:literal)?;)*) => {
         impl Hook {
             $(
                 #[doc = concat!("`", $text, "`; refuses with `-", stringify!($errno), "`.")]
                 pub const $name: Hook = Hook($id);
             )*
 
-            /// Every hook that is attached, with the kernel's name for it, in attach order.
+            /// Every hook that is attached where the kernel has it, with the kernel's name for it, in
+            /// attach order.
             pub const ALL: &'static [(Hook, &'static str)] = &[$((Hook::$name, $text)),*];
+
+            /// The first kernel line that has this hook, where it is younger than the oldest kernel
+            /// that Picket runs on. An older kernel is guarded by other hooks there; each file says
+            /// which.
+            #[must_use]
+            pub const fn since(self) -> Option<&'static str> {
+                match self {
+                    $($(Hook::$name => Some($since),)?)*
+                    _ => None,
+                }
+            }
 
             /// What a refusal in this hook returns to the program: a positive errno.
             #[inline(always)]
@@ -79,7 +91,7 @@ hooks! {
 
 impl Hook {
     /// Room for hooks in the fault counters.
-    pub const MAX: u32 = 64;
+    pub const MAX: u32 = 128;
 
     /// The kernel's name for it.
     #[must_use]

@@ -79,7 +79,7 @@ fn try_canary() -> anyhow::Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let started = runtime.block_on(async { launch::spawn(&launch, tags, tag) });
     match started {
-        Err(LaunchError::NotRunnable(..)) => Ok(sensor_ebpf::hook::Hook::ALL.len()),
+        Err(LaunchError::NotRunnable(..)) => Ok(kernel.hooks().len()),
         Err(error) => Err(anyhow::anyhow!("the canary could not be sent: {error}")),
         Ok(_) => Err(anyhow::anyhow!("a process under an empty policy was not refused")),
     }

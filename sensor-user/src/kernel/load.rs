@@ -99,6 +99,8 @@ pub enum KernelError {
 /// The loaded kernel side. Dropping it takes the programs off.
 pub struct Kernel {
     ebpf: Ebpf,
+    /// The hooks that this kernel has, in attach order.
+    hooks: Vec<&'static str>,
     /// Tables installed so far: each gets a number of its own.
     installed: u32,
     /// What keeps the programs attached if this process dies. Before the links: a pin is removed
@@ -113,23 +115,30 @@ impl Kernel {
         if !has_programs() {
             return Err(KernelError::NoPrograms);
         }
-        let layout = LayoutGlobal(BtfFields::of_this_kernel()?.layout()?);
+        let fields = BtfFields::of_this_kernel()?;
+        let layout = LayoutGlobal(fields.layout()?);
         let btf = Btf::from_sys_fs()?;
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .allow_unsupported_maps()
             .override_global("LAYOUT", &layout, true)
             .load(OBJECT)?;
-        for (_, hook) in Hook::ALL {
+        // A hook that must be there and is not fails in loading, with the hook's name.
+        let hooks: Vec<&str> = Hook::ALL
+            .iter()
+            .filter(|(hook, name)| hook.since().is_none() || fields.has_hook(name))
+            .map(|(_, name)| *name)
+            .collect();
+        for hook in hooks.iter().copied() {
             let failed = |source| KernelError::Program { step: "load", hook, source };
             program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
         }
-        Ok(Kernel { ebpf, installed: 0, pins: None, links: Vec::new() })
+        Ok(Kernel { ebpf, hooks, installed: 0, pins: None, links: Vec::new() })
     }
 
     /// Attaches every program. Until then nothing is enforced and nothing may be tagged.
     pub fn attach(&mut self) -> Result<(), KernelError> {
-        for (_, hook) in Hook::ALL {
+        for hook in self.hooks.iter().copied() {
             attach_one(&mut self.ebpf, hook)?;
         }
         Ok(())
@@ -140,7 +149,7 @@ impl Kernel {
     /// stay attached, and every tagged task stays inside its fence.
     pub fn attach_pinned(&mut self, pins: Pins) -> Result<(), KernelError> {
         let pins = self.pins.insert(pins);
-        for (_, hook) in Hook::ALL {
+        for hook in self.hooks.iter().copied() {
             let id = attach_one(&mut self.ebpf, hook)?;
             let failed = |source| KernelError::Program { step: "attach", hook, source };
             let link = program(&mut self.ebpf, hook)?.take_link(id).map_err(Box::new);
@@ -224,14 +233,20 @@ impl Kernel {
         Ok(found)
     }
 
+    /// The hooks that this kernel has, in attach order.
+    #[must_use]
+    pub fn hooks(&self) -> &[&'static str] {
+        &self.hooks
+    }
+
     /// How many instructions the verifier walked for each program, in attach order.
     pub fn verified(&self) -> Result<Vec<(&'static str, u32)>, KernelError> {
         let mut counts = Vec::new();
-        for (_, hook) in Hook::ALL {
+        for hook in self.hooks.iter().copied() {
             let program = self.ebpf.program(hook).ok_or(KernelError::Missing(hook))?;
             let failed = |source| KernelError::Program { step: "inspect", hook, source };
             let info = program.info().map_err(Box::new).map_err(failed)?;
-            counts.push((*hook, info.verified_instruction_count().unwrap_or(0)));
+            counts.push((hook, info.verified_instruction_count().unwrap_or(0)));
         }
         Ok(counts)
     }

@@ -57,7 +57,7 @@ pub fn checks() -> Vec<Check> {
                     "report it with the output of `uname -a`",
                 ),
             });
-            checks.extend(Hook::ALL.iter().map(|(_, hook)| hook_check(&fields, hook)));
+            checks.extend(Hook::ALL.iter().map(|(hook, name)| hook_check(&fields, *hook, name)));
         }
     }
     checks
@@ -163,10 +163,12 @@ fn boot_parameter(list: &str) -> String {
     }
 }
 
-fn hook_check(fields: &BtfFields, hook: &str) -> Check {
-    let what = format!("hook {hook}");
-    if fields.has_hook(hook) {
+fn hook_check(fields: &BtfFields, hook: Hook, name: &str) -> Check {
+    let what = format!("hook {name}");
+    if fields.has_hook(name) {
         Check::good(what, "can be attached to")
+    } else if let Some(since) = hook.since() {
+        Check::good(what, format!("not in this kernel, which guards it otherwise (since {since})"))
     } else {
         Check::bad(
             what,
