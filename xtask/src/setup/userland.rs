@@ -26,31 +26,47 @@ const LAYOUT: &str = "2";
 const SPARE_MIB: u64 = 1024;
 
 /// What is in the guest besides Debian's essential packages.
-const PACKAGES: [&str; 24] = [
+const PACKAGES: [&str; 40] = [
     "acl",
     "attr",
     "bash",
     "busybox-static",
     "ca-certificates",
     "coreutils",
+    "cron",
     "curl",
     "e2fsprogs",
+    "file",
     "gcc",
     "git",
     "iproute2",
+    "jq",
     "kmod",
+    "less",
     "libc6-dev",
     "libcap2-bin",
     "libgcc-s1",
+    "libpython3.11-testsuite",
     "libstdc++6",
+    "lsof",
     "make",
     "mount",
+    "nano",
     "netcat-openbsd",
+    "nodejs",
+    "npm",
+    "patch",
     "procps",
     "python3",
+    "python3-venv",
+    "ripgrep",
+    "rsync",
     "strace",
     "sudo",
+    "systemd",
     "util-linux",
+    "vim-tiny",
+    "xz-utils",
 ];
 
 /// What mmdebstrap takes over from the machine that makes the image; it is nobody's business in
