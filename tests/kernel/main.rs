@@ -12,5 +12,6 @@ mod hooks;
 mod inherit;
 mod launder;
 mod path;
+#[path = "../support/mod.rs"]
 mod support;
 mod untagged;

@@ -33,7 +33,7 @@ impl fmt::Debug for Errno {
 }
 
 /// One word of a system call's arguments.
-pub(in crate::support) trait Word {
+pub(crate) trait Word {
     /// As the register holds it.
     fn word(&self) -> usize;
 }
@@ -70,7 +70,7 @@ impl<T> Word for &mut [T] {
 }
 
 /// The address of a value that the kernel only reads.
-pub(in crate::support) struct Ref<'a, T>(pub &'a T);
+pub(crate) struct Ref<'a, T>(pub &'a T);
 
 impl<T> Word for Ref<'_, T> {
     fn word(&self) -> usize {
@@ -79,7 +79,7 @@ impl<T> Word for Ref<'_, T> {
 }
 
 /// The address of a value that the kernel writes.
-pub(in crate::support) struct Mut<'a, T>(pub &'a mut T);
+pub(crate) struct Mut<'a, T>(pub &'a mut T);
 
 impl<T> Word for Mut<'_, T> {
     fn word(&self) -> usize {
@@ -93,7 +93,7 @@ impl<T> Word for Mut<'_, T> {
 ///
 /// Every address among the arguments must be of an object that lives through the call, with the
 /// size that the call takes it for.
-pub(in crate::support) unsafe fn call(number: libc::c_long, args: &[&dyn Word]) -> Res<i64> {
+pub(crate) unsafe fn call(number: libc::c_long, args: &[&dyn Word]) -> Res<i64> {
     let word = |n: usize| args.get(n).map_or(0, |arg| arg.word());
     // SAFETY: by the caller's contract; what is not given is 0.
     let answer =
@@ -113,15 +113,15 @@ macro_rules! sys {
         unsafe { $crate::support::sys::call(libc::$number, &[$(&$arg as &dyn $crate::support::sys::Word),*]) }
     };
 }
-pub(in crate::support) use sys;
+pub(crate) use sys;
 
 /// A path as the kernel takes it.
-pub(in crate::support) fn c_path(path: impl AsRef<Path>) -> CString {
+pub(crate) fn c_path(path: impl AsRef<Path>) -> CString {
     c_text(path.as_ref().as_os_str())
 }
 
 /// A string as the kernel takes it.
-pub(in crate::support) fn c_text(text: impl AsRef<OsStr>) -> CString {
+pub(crate) fn c_text(text: impl AsRef<OsStr>) -> CString {
     let text = text.as_ref();
     CString::new(text.as_bytes()).unwrap_or_else(|_| panic!("{text:?} has a NUL in it"))
 }
