@@ -7,4 +7,5 @@ pub mod bench;
 pub mod demo;
 pub mod setup;
 pub mod test;
+pub mod verified;
 pub mod vm;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, demo, setup, test, vm};
+use xtask::{bench, demo, setup, test, verified, vm};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Verb {
     Demo(demo::Args),
     Setup(setup::Args),
     Test(test::Args),
+    Verified(verified::Args),
     Vm(vm::Args),
 }
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::main(&args),
         Verb::Setup(args) => setup::main(&args),
         Verb::Test(args) => test::main(&args),
+        Verb::Verified(args) => verified::main(&args),
         Verb::Vm(args) => vm::main(&args),
     };
     match outcome {

@@ -15,7 +15,8 @@ use super::{
     step::{Log, output, step},
 };
 
-const VERSION: &str = "0.13.0";
+/// The version that is built.
+pub const VERSION: &str = "0.13.0";
 
 /// The major version of the LLVM it is built with; it reads the bitcode of compilers with this one
 /// or an older.
