@@ -9,13 +9,16 @@ use super::directory::{DIRECTORIES, Directory};
 use super::maps::{SCRATCH, SCRATCH_PEER};
 use super::vmlinux::Task;
 
+/// Bytes behind a scratch's room.
+pub const ROOM_SLACK: usize = NAME_MAX + 1;
+
 /// Value of the two scratch maps. The subject always ends at `SUBJECT_ROOM`: a path is found from
 /// its last component to its first, and is written in that order. Behind it is slack for the
 /// longest name, so that one mask bounds every write.
 #[repr(C)]
 pub struct Scratch {
     /// The bytes.
-    pub room: [u8; SUBJECT_ROOM + NAME_MAX + 1],
+    pub room: [u8; SUBJECT_ROOM + ROOM_SLACK],
     /// Index of the first byte of the path being written. Here and not on the stack, where the
     /// verifier would follow its value through every turn of the walking loop and never see two
     /// turns alike; what memory holds it does not know. The same goes for `outcome`.
@@ -28,10 +31,10 @@ pub struct Scratch {
     pub sequence: u64,
     /// A number on its way through memory; see [`Scratch::forget`].
     pub number: u64,
-    /// Where the automata stand after the subject, in a scratch of a rename or link.
+    /// Where the automata stand after what of the subject was matched.
     pub cursor: Cursor,
-    /// Keeps what follows aligned.
-    pub _pad: u32,
+    /// Index of the next byte to match.
+    pub at: u32,
     /// The directory that is being looked for or remembered.
     pub wanted: Directory,
     /// Directories that this task has been in; see `directory`.
