@@ -1,6 +1,6 @@
-//! The contract between Picket's kernel programs and its userspace, and the two pure decisions
-//! that both sides must take alike: which masks a policy table gives a subject ([`table`]) and
-//! which verdict follows from them ([`verdict`]).
+//! The contract between Picket's kernel programs and its userspace, and the pure decisions that both
+//! sides must take alike: which masks a policy table gives a subject ([`table`]), which verdict
+//! follows from them ([`verdict`]), and which names may be traded for which ([`moves`]).
 //!
 //! Everything here is `no_std`, free of dependencies, and compiled twice: into the BPF programs
 //! and into `picket`, so that `explain`, the tests and the kernel cannot disagree. What needs a
@@ -11,6 +11,7 @@ pub mod event;
 pub mod hook;
 pub mod layout;
 pub mod limits;
+pub mod moves;
 pub mod rights;
 pub mod subject;
 pub mod table;

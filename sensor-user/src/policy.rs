@@ -28,6 +28,7 @@ mod table;
 mod variables;
 mod yaml;
 
+use sensor_ebpf::moves::{self, Move, Weighed};
 use sensor_ebpf::rights::{RIGHTS_MAX, Rights};
 use sensor_ebpf::table::{self as matcher, Space};
 use sensor_ebpf::verdict::{self, Decision, Masks};
@@ -128,6 +129,14 @@ impl Compiled {
             *rule = cursor.rule(table, Rights(1 << bit));
         }
         Judged { decision: verdict::decide(masks, requested, self.audit), masks, rules }
+    }
+
+    /// Judges a rename, an exchange or a link, from one path to another, as the kernel does.
+    #[must_use]
+    pub fn judge_move(&self, from: &[u8], to: &[u8], wanted: Move) -> Weighed {
+        let table = self.table.as_slice();
+        let after = |path| matcher::run(table, Space::Path, path);
+        moves::judge(table, after(from), after(to), wanted, self.audit)
     }
 }
 

@@ -1,11 +1,11 @@
 //! No sequence of renames, exchanges and links gives an object a right that it was not born with.
 //!
-//! A model of a file system on which a careless agent does what the policy lets it do. The kernel
-//! side's rule for moving (`judge_move` in the hooks) is written down here a second time, over the
-//! same table functions.
+//! A model of a file system on which a careless agent does what the policy lets it do. Moves are judged
+//! by `sensor_ebpf::moves`, which is what the hooks judge them by.
 
 use std::collections::BTreeMap;
 
+use sensor_ebpf::moves::Move;
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::table::{self, Cursor, Space};
 use sensor_ebpf::verdict::{Masks, Verdict, decide};
@@ -84,13 +84,12 @@ impl Model<'_> {
         self.names.insert(path.to_owned(), inode);
     }
 
-    fn contained(&self, inode: Inode, from: &str, to: &str) -> bool {
-        let table = self.compiled.table.as_slice();
-        match inode {
-            _ if !self.checked => true,
-            Inode::Directory => self.cursor(from).directory_within(table, self.cursor(to)),
-            Inode::File(_) => self.masks(to).within(self.masks(from)),
+    fn may_move(&self, from: &str, to: &str, wanted: Move) -> bool {
+        if !self.checked {
+            return self.may(wanted.old, from) && self.may(wanted.new, to);
         }
+        let weighed = self.compiled.judge_move(from.as_bytes(), to.as_bytes(), wanted);
+        weighed.decision.verdict <= Verdict::Audit
     }
 
     fn link(&mut self, from: &str, to: &str) {
@@ -98,8 +97,7 @@ impl Model<'_> {
             return;
         };
         let free = !self.names.contains_key(to) && self.is_parent(to);
-        let may = self.may(Rights::LINK, from) && self.may(Rights::CREATE, to);
-        if free && may && self.contained(inode, from, to) {
+        if free && self.may_move(from, to, Move::link()) {
             self.names.insert(to.to_owned(), inode);
         }
     }
@@ -116,10 +114,8 @@ impl Model<'_> {
             _ => false,
         };
         let inside = to.starts_with(&format!("{from}/")) || to == from;
-        let may = self.may(Rights::DELETE, from)
-            && self.may(Rights::CREATE, to)
-            && (replaced.is_none() || self.may(Rights::DELETE, to));
-        if fits && !inside && self.is_parent(to) && may && self.contained(old, from, to) {
+        let wanted = Move::rename(old == Inode::Directory, replaced.is_some());
+        if fits && !inside && self.is_parent(to) && self.may_move(from, to, wanted) {
             self.names.remove(to);
             let moved = self.take(from);
             self.put(to, moved);
@@ -132,9 +128,8 @@ impl Model<'_> {
             return;
         };
         let inside = |a: &str, b: &str| format!("{a}/").starts_with(&format!("{b}/"));
-        let both = |path| self.may(Rights::DELETE, path) && self.may(Rights::CREATE, path);
-        let contained = self.contained(a, one, other) && self.contained(b, other, one);
-        if !inside(one, other) && !inside(other, one) && both(one) && both(other) && contained {
+        let wanted = Move::exchange(a == Inode::Directory, b == Inode::Directory);
+        if !inside(one, other) && !inside(other, one) && self.may_move(one, other, wanted) {
             let (a, b) = (self.take(one), self.take(other));
             self.put(other, a);
             self.put(one, b);

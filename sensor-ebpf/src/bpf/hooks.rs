@@ -36,6 +36,7 @@ mod userns_create;
 
 use sensor_ebpf::event::SUBJECT_PATH;
 use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::moves::{self, Move, Weighed};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
 use sensor_ebpf::table::{Cursor, Space};
@@ -65,54 +66,32 @@ fn judge_entry(
     actor.judge_path(hook, right, Place { mnt: mount_of(dir), dentry })
 }
 
-/// A name that a rename or link gives or takes, and the rights that it needs there.
-struct Named {
-    dentry: *const Opaque,
-    rights: Rights,
-}
-
-/// Judges an operation that gives the object at `old` the name `new`, both on `mnt`: that each
-/// name's rights are there, and that the object gains nothing by it.
-///
-/// Why: a fence by names is worth nothing if an object can be given a name that allows more. A
-/// file may only move to where every way to its content was open already ([`Masks::within`]). A
-/// directory takes all that is below it along, so what is below must have the same masks under both
-/// names ([`Cursor::directory_within`]).
+/// Judges an operation that gives the object at `old` the name `new`, both on `mnt`; `sensor_ebpf::moves`
+/// has the rule.
 #[inline(always)]
 fn judge_move(
     actor: &Actor,
     hook: Hook,
-    old: Named,
-    new: Named,
+    (old, new): (*const Opaque, *const Opaque),
     mnt: *const Opaque,
-    both_ways: bool,
+    wanted: Move,
 ) -> Result<Ruling, Fault> {
     let table = actor.table()?;
     let scratch = scratch::of(actor.task)?;
     let peer = scratch::peer_of(actor.task)?;
-    let from = actor.name_path(scratch, mnt as u64, old.dentry as u64)?;
-    let to = actor.name_path(peer, mnt as u64, new.dentry as u64)?;
+    let from = actor.name_path(scratch, mnt as u64, old as u64)?;
+    let to = actor.name_path(peer, mnt as u64, new as u64)?;
     if from.kind != SUBJECT_PATH || to.kind != SUBJECT_PATH {
         return Err(Fault::FOREIGN_MOUNT);
-    }
-    let mut rights = u64::from(old.rights.0) << 32 | u64::from(new.rights.0);
-    if file_type(old.dentry as u64)? == S_IFDIR {
-        rights |= OLD_IS_DIRECTORY;
-    }
-    if both_ways {
-        rights |= BOTH_WAYS;
-        if file_type(new.dentry as u64)? == S_IFDIR {
-            rights |= NEW_IS_DIRECTORY;
-        }
     }
     let start = Cursor::start(&table, Space::Path);
     scratch.cursor = advance(table, scratch, from.start, start);
     peer.cursor = advance(table, peer, to.start, start);
-    let rights = scratch.forget(rights);
-    let mut answer = weigh(table, scratch, peer, rights);
-    if answer & REFUSED == 0 && gains(table, scratch, peer, rights) {
-        let verdict = if table.audits() { Verdict::Audit } else { Verdict::Deny };
-        answer = WIDENS | OF_NEW | (verdict as u64) << 48 | u64::from(new.rights.0 & 0xffff) << 32;
+    let wanted = scratch.forget(packed(wanted));
+    let mut answer = weigh(table, scratch, peer, wanted);
+    let new_rights = unpacked(wanted).new;
+    if answer & REFUSED == 0 && gains(table, scratch, peer, wanted) {
+        answer = answered(moves::widening(new_rights, table.audits()));
     }
     let verdict = match answer >> 48 & 3 {
         0 => Verdict::Allow,
@@ -121,7 +100,7 @@ fn judge_move(
         _ => Verdict::Deny,
     };
     Ok(Ruling {
-        requested: if answer & OF_NEW != 0 { new.rights } else { old.rights },
+        requested: if answer & OF_NEW != 0 { new_rights } else { unpacked(wanted).old },
         decision: Decision { verdict, because: Rights((answer >> 32) as u32 & 0xffff) },
         rule: answer as u32,
         errno: hook.errno(),
@@ -132,16 +111,54 @@ fn judge_move(
     })
 }
 
-/// Beside the rights in [`weigh`]'s argument, which need 16 bits of each half.
+/// A [`Move`] as one number: two times 16 bits of rights, and flags above.
+#[inline(always)]
+fn packed(wanted: Move) -> u64 {
+    let mut number = u64::from(wanted.old.0) << 32 | u64::from(wanted.new.0);
+    for (set, flag) in [
+        (wanted.old_is_directory, OLD_IS_DIRECTORY),
+        (wanted.new_is_directory, NEW_IS_DIRECTORY),
+        (wanted.exchange, EXCHANGE),
+    ] {
+        if set {
+            number |= flag;
+        }
+    }
+    number
+}
+
+/// See [`packed`].
+#[inline(always)]
+fn unpacked(number: u64) -> Move {
+    Move {
+        old: Rights((number >> 32) as u32 & 0xffff),
+        new: Rights(number as u32 & 0xffff),
+        old_is_directory: number & OLD_IS_DIRECTORY != 0,
+        new_is_directory: number & NEW_IS_DIRECTORY != 0,
+        exchange: number & EXCHANGE != 0,
+    }
+}
+
+/// Of a packed [`Move`].
 const OLD_IS_DIRECTORY: u64 = 1 << 63;
 /// See [`OLD_IS_DIRECTORY`].
 const NEW_IS_DIRECTORY: u64 = 1 << 62;
 /// See [`OLD_IS_DIRECTORY`].
-const BOTH_WAYS: u64 = 1 << 61;
-/// Beside rule (32 bits), rights (16) and verdict (2) in [`weigh`]'s result: the rights are those of
-/// the new name.
+const EXCHANGE: u64 = 1 << 61;
+
+/// What was [`Weighed`] as one number: rule (32 bits), rights (16), verdict (2), and flags above.
+#[inline(always)]
+fn answered(weighed: Weighed) -> u64 {
+    (if weighed.of_new { OF_NEW } else { 0 })
+        | (if weighed.widens { WIDENS } else { 0 })
+        | (weighed.decision.verdict as u64) << 48
+        | u64::from(weighed.decision.because.0 & 0xffff) << 32
+        | u64::from(weighed.rule)
+}
+
+/// Of a packed answer.
 const OF_NEW: u64 = 1 << 50;
-/// See [`OF_NEW`]: refused because the object would gain rights.
+/// See [`OF_NEW`].
 const WIDENS: u64 = 1 << 51;
 /// The bit of the verdict that only the two that refuse have.
 const REFUSED: u64 = 2 << 48;
@@ -151,38 +168,15 @@ const _: () = assert!(Verdict::Ask as u64 == 2 && Verdict::Deny as u64 == 3);
 /// own that takes and gives plain numbers, because everything that it holds at once would not fit on
 /// a hook's stack beside what the hook holds.
 #[inline(never)]
-fn weigh(table: KernelTable, scratch: &Scratch, peer: &Scratch, rights: u64) -> u64 {
-    let (old, new) = (Rights((rights >> 32) as u32 & 0xffff), Rights(rights as u32 & 0xffff));
-    let (from, to) = (scratch.cursor, peer.cursor);
-    let (before, after) = (from.masks(&table), to.masks(&table));
-    let taken = decide(before, old, table.audits());
-    let given = decide(after, new, table.audits());
-    let (decision, cursor, which) =
-        if taken.verdict >= given.verdict { (taken, from, 0) } else { (given, to, OF_NEW) };
-    let rule = cursor.rule(&table, decision.because);
-    which
-        | (decision.verdict as u64) << 48
-        | u64::from(decision.because.0 & 0xffff) << 32
-        | u64::from(rule)
+fn weigh(table: KernelTable, scratch: &Scratch, peer: &Scratch, wanted: u64) -> u64 {
+    let Move { old, new, .. } = unpacked(wanted);
+    answered(moves::names(&table, scratch.cursor, peer.cursor, old, new, table.audits()))
 }
 
 /// Whether what moves from one name to the other, or is exchanged, would gain a way to its content.
 #[inline(never)]
-fn gains(table: KernelTable, scratch: &Scratch, peer: &Scratch, rights: u64) -> bool {
-    let forth = contained(table, rights & OLD_IS_DIRECTORY != 0, scratch.cursor, peer.cursor);
-    let back = rights & BOTH_WAYS == 0
-        || contained(table, rights & NEW_IS_DIRECTORY != 0, peer.cursor, scratch.cursor);
-    !(forth && back)
-}
-
-/// Whether what has one name gains nothing by the other.
-#[inline(always)]
-fn contained(table: KernelTable, directory: bool, from: Cursor, to: Cursor) -> bool {
-    if directory {
-        from.directory_within(&table, to)
-    } else {
-        to.masks(&table).within(from.masks(&table))
-    }
+fn gains(table: KernelTable, scratch: &Scratch, peer: &Scratch, wanted: u64) -> bool {
+    moves::gains(&table, scratch.cursor, peer.cursor, unpacked(wanted))
 }
 
 /// Refuses what no agent may do, whatever its policy; reported only, where the whole policy is.

@@ -6,9 +6,8 @@
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::{Fault, Hook};
-use sensor_ebpf::rights::Rights;
+use sensor_ebpf::moves::Move;
 
-use super::Named;
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::vmlinux::Opaque;
 
@@ -21,7 +20,5 @@ pub fn path_link(ctx: LsmContext) -> i32 {
 fn try_path_link(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (old, new): (*const Opaque, *const Opaque) = (ctx.arg(0), ctx.arg(2));
     let mnt = super::mount_of(ctx.arg(1));
-    let old = Named { dentry: old, rights: Rights::LINK };
-    let new = Named { dentry: new, rights: Rights::CREATE };
-    super::judge_move(actor, Hook::PATH_LINK, old, new, mnt, false)
+    super::judge_move(actor, Hook::PATH_LINK, (old, new), mnt, Move::link())
 }

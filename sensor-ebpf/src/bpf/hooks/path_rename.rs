@@ -7,11 +7,10 @@
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::{Fault, Hook};
-use sensor_ebpf::rights::Rights;
+use sensor_ebpf::moves::Move;
 
-use super::Named;
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::{Opaque, file_type};
+use crate::bpf::vmlinux::{Opaque, S_IFDIR, file_type};
 
 /// `RENAME_EXCHANGE` (`include/uapi/linux/fs.h`).
 const RENAME_EXCHANGE: u32 = 1 << 1;
@@ -26,10 +25,15 @@ fn try_path_rename(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (old, new): (*const Opaque, *const Opaque) = (ctx.arg(1), ctx.arg(3));
     let mnt = super::mount_of(ctx.arg(2));
     let exchange = ctx.arg::<u32>(4) & RENAME_EXCHANGE != 0;
-    let replaces = file_type(new as u64)? != 0;
-    let old_rights = if exchange { Rights::DELETE.or(Rights::CREATE) } else { Rights::DELETE };
-    let new_rights = if replaces { Rights::DELETE.or(Rights::CREATE) } else { Rights::CREATE };
-    let old = Named { dentry: old, rights: old_rights };
-    let new = Named { dentry: new, rights: new_rights };
-    super::judge_move(actor, Hook::PATH_RENAME, old, new, mnt, exchange)
+    let wanted = if exchange {
+        Move::exchange(is_directory(old)?, is_directory(new)?)
+    } else {
+        Move::rename(is_directory(old)?, file_type(new as u64)? != 0)
+    };
+    super::judge_move(actor, Hook::PATH_RENAME, (old, new), mnt, wanted)
+}
+
+#[inline(always)]
+fn is_directory(dentry: *const Opaque) -> Result<bool, Fault> {
+    Ok(file_type(dentry as u64)? == S_IFDIR)
 }
