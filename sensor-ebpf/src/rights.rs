@@ -50,7 +50,7 @@ rights! {
     BIND = 11, "bind";
     /// Make a socket of a family, type and protocol.
     SOCKET = 12, "socket";
-    /// Make a device node. No policy can give it yet.
+    /// Open a character or block device, beside reading or writing it, or make a device node.
     DEVICE = 13, "device";
     /// Act on a process outside the agent (signal, trace). No policy can give it yet.
     PROCESS = 14, "process";
@@ -71,7 +71,8 @@ impl Rights {
             | Self::MAP.0
             | Self::ATTR.0
             | Self::CONNECT.0
-            | Self::SEND.0,
+            | Self::SEND.0
+            | Self::DEVICE.0,
     );
 
     /// The right that policies and events call `name`.

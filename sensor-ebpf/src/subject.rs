@@ -38,6 +38,8 @@ pub const ANON_PIPE: u8 = b'p';
 pub const ANON_MEMORY: u8 = b'm';
 /// A pidfd: since 6.9 making one opens a file (`fs/pidfs.c`).
 pub const ANON_PIDFD: u8 = b'i';
+/// A socket (`sockfs`).
+pub const ANON_SOCKET: u8 = b's';
 /// Any other object of a mount that the kernel keeps to itself.
 pub const ANON_OTHER: u8 = b'o';
 

@@ -230,6 +230,20 @@ fn programs_may_be_run_and_mapped_and_denied_to_run() {
 }
 
 #[test]
+fn devices_are_allowed_by_name_and_a_few_are_built_in() {
+    let compiled = spec(
+        "  files:\n  - allow: [read, write]\n    paths: ['/**']\n\
+         \x20 devices:\n  - allow: ['/dev/{kvm,sda}', '/dev/zero']\n  - deny: ['/dev/sd*', '/dev/full']",
+    );
+    for allowed in ["/dev/kvm", "/dev/null", "/dev/zero", "/dev/tty", "/dev/ptmx", "/dev/pts/7"] {
+        assert!(allows(&compiled, "device", allowed), "{allowed}");
+    }
+    for denied in ["/dev/sda", "/dev/full", "/dev/mem", "/dev/tty1", "/dev", "/dev/pts", "/x"] {
+        assert!(!allows(&compiled, "device", denied), "{denied}");
+    }
+}
+
+#[test]
 fn links_are_followed_where_nobody_but_root_can_change_them() {
     let host = FakeHost::default()
         .link("/bin", "usr/bin", true)

@@ -113,6 +113,7 @@ fn advice_that_is_taken_works() {
     for (right, subject, section) in [
         ("read", r"/a b/*{x}'y\xff", "files"),
         ("exec", "/x", "exec"),
+        ("device", "/dev/kvm", "devices"),
         ("connect", "tcp:[2001:db8::1]:443", "network"),
         ("bind", "udp:127.0.0.1:53", "network"),
         ("connect", "unix:/run/x.sock", "network"),

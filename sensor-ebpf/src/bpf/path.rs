@@ -9,7 +9,7 @@
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM, WALK_MAX};
-use sensor_ebpf::subject::{ANON_MEMORY, ANON_OTHER, ANON_PIDFD, ANON_PIPE};
+use sensor_ebpf::subject::{ANON_MEMORY, ANON_OTHER, ANON_PIDFD, ANON_PIPE, ANON_SOCKET};
 
 use super::scratch::Scratch;
 use super::vmlinux::{self, Task, in_room, masked, offset, read};
@@ -57,6 +57,8 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 /// See [`PIPEFS_MAGIC`].
 const PID_FS_MAGIC: u64 = 0x5049_4446;
+/// See [`PIPEFS_MAGIC`].
+const SOCKFS_MAGIC: u64 = 0x534f_434b;
 /// See [`PIPEFS_MAGIC`].
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
@@ -192,6 +194,7 @@ fn unmounted(namespace: u64, dentry: u64) -> Result<Name, Fault> {
         PIPEFS_MAGIC => ANON_PIPE,
         TMPFS_MAGIC | HUGETLBFS_MAGIC => ANON_MEMORY,
         PID_FS_MAGIC => ANON_PIDFD,
+        SOCKFS_MAGIC => ANON_SOCKET,
         _ => ANON_OTHER,
     };
     Ok(Name { kind: Kind::ANON, start: u32::from(what) })

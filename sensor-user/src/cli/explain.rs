@@ -37,8 +37,8 @@ pub struct Args {
     literal: bool,
     #[command(flatten)]
     given: Given,
-    /// What is done: read, write, list, create, delete, link, attr, exec, map, connect, send, bind
-    /// or socket; several with commas between them.
+    /// What is done: read, write, list, create, delete, link, attr, exec, map, connect, send, bind,
+    /// socket or device; several with commas between them.
     #[arg(value_parser = rights)]
     right: Rights,
     /// To what: an absolute path, `tcp:192.0.2.1:443`, `udp:[2001:db8::1]:53`, `unix:/run/x.sock`,

@@ -95,6 +95,7 @@ impl fmt::Display for Subject {
             Subject::Anon(s::ANON_PIPE) => f.write_str("(pipe)"),
             Subject::Anon(s::ANON_MEMORY) => f.write_str("(memory file)"),
             Subject::Anon(s::ANON_PIDFD) => f.write_str("(pidfd)"),
+            Subject::Anon(s::ANON_SOCKET) => f.write_str("(socket)"),
             Subject::Anon(_) => f.write_str("(kernel object)"),
             Subject::Process(pid) => write!(f, "process {pid}"),
             Subject::Unknown(bytes) => write!(f, "object {}", printable(bytes)),

@@ -2,13 +2,15 @@
 //! program runs. They come after all others, and a deny of the policy's own beats them.
 
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::subject::{ANON_MEMORY, ANON_PIDFD, ANON_PIPE, KIND_ANON};
+use sensor_ebpf::subject::{ANON_MEMORY, ANON_PIDFD, ANON_PIPE, ANON_SOCKET, KIND_ANON};
 use sensor_ebpf::table::Space;
 
 use super::address::family;
 use super::automaton::{Accept, ByteSet, Elem};
+use super::glob::{self, Names};
 use super::model::RuleKind;
 use super::rules::{Entry, RuleInfo, Rules};
+use super::variables::Variables;
 
 /// Socket families and types, as in `socket(2)`.
 const AF_UNIX: u16 = 1;
@@ -19,10 +21,15 @@ const STREAM: u8 = 1;
 const DGRAM: u8 = 2;
 const RAW: u8 = 3;
 
+/// Devices that are no door to a driver's state: bit buckets, randomness, and terminals. Whether they
+/// may be read or written is for the rules of `files` to say, as of every other file.
+const DEVICES: &str = "/dev/{null,zero,full,random,urandom,tty,ptmx,pts/*}";
+
 struct Builtin {
     pattern: &'static str,
     rights: Rights,
     reason: &'static str,
+    space: Space,
     subjects: Vec<Vec<Elem>>,
 }
 
@@ -45,7 +52,7 @@ pub(super) fn add(rules: &mut Rules) {
             rule: rules.infos.len() as u32,
         };
         rules.entries.extend(builtin.subjects.into_iter().map(|elems| Entry {
-            space: Space::Object,
+            space: builtin.space,
             floating: false,
             elems,
             accept,
@@ -54,20 +61,24 @@ pub(super) fn add(rules: &mut Rules) {
 }
 
 fn builtins() -> Vec<Builtin> {
-    let socket =
-        |pattern, reason, subjects| Builtin { pattern, rights: Rights::SOCKET, reason, subjects };
+    let socket = |pattern, reason, subjects| {
+        let (rights, space) = (Rights::SOCKET, Space::Object);
+        Builtin { pattern, rights, reason, space, subjects }
+    };
     let inet = [
         family(AF_INET, &[STREAM], &[0, 6]),
         family(AF_INET, &[DGRAM], &[0, 17, 1]),
         family(AF_INET6, &[STREAM], &[0, 6]),
         family(AF_INET6, &[DGRAM], &[0, 17, 58]),
     ];
-    let file = |pattern, what: u8, reason| Builtin {
+    let file = |pattern, what: u8, rights, reason| Builtin {
         pattern,
-        rights: Rights::READ | Rights::WRITE,
+        rights,
         reason,
+        space: Space::Object,
         subjects: vec![vec![Elem::Byte(ByteSet::one(KIND_ANON)), Elem::Byte(ByteSet::one(what))]],
     };
+    let content = Rights::READ | Rights::WRITE;
     vec![
         socket(
             "unix sockets",
@@ -84,12 +95,52 @@ fn builtins() -> Vec<Builtin> {
             "the C library asks the kernel for its own addresses through one",
             family(AF_NETLINK, &[RAW, DGRAM], &[0]),
         ),
-        file("pipes", ANON_PIPE, "a pipe is reached only by those that were handed it"),
+        file(
+            "pipes",
+            ANON_PIPE,
+            content | Rights::ATTR,
+            "a pipe is reached only by those that were handed it",
+        ),
         file(
             "memory files",
             ANON_MEMORY,
+            content | Rights::ATTR,
             "a memory file is reached only by those that were handed it",
         ),
-        file("pidfds", ANON_PIDFD, "a pidfd gives nothing; what is done with it is judged"),
+        file(
+            "pidfds",
+            ANON_PIDFD,
+            content,
+            "a pidfd gives nothing; what is done with it is judged",
+        ),
+        file(
+            "sockets",
+            ANON_SOCKET,
+            Rights::ATTR,
+            "nobody asks for a socket's mode; what it reaches is judged",
+        ),
+        Builtin {
+            pattern: DEVICES,
+            rights: Rights::DEVICE,
+            reason: "programs expect these devices, and they lead nowhere",
+            space: Space::Path,
+            subjects: paths(DEVICES),
+        },
     ]
+}
+
+/// The subjects that a pattern over paths without variables stands for.
+fn paths(pattern: &str) -> Vec<Vec<Elem>> {
+    let globs = glob::parse(pattern, Names::Paths, &Variables::default()).unwrap_or_default();
+    globs.into_iter().map(|glob| glob.elems).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_devices_are_a_pattern() {
+        assert_eq!(paths(DEVICES).len(), 8);
+    }
 }

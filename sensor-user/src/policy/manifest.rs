@@ -64,6 +64,9 @@ pub struct Spec {
     /// Programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec: Option<Vec<ExecRule>>,
+    /// Device nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<DeviceRule>>,
     /// Addresses and unix sockets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Vec<NetworkRule>>,
@@ -120,7 +123,7 @@ pub enum NetworkRight {
 pub type FileRights = Option<Vec<FileRight>>;
 /// Rights, if the rule is of that kind.
 pub type NetworkRights = Option<Vec<NetworkRight>>;
-/// Programs, if the rule is of that kind.
+/// Programs or devices, if the rule is of that kind.
 pub type Globs = Option<Vec<String>>;
 
 /// What may be done to files; exactly one of `allow`, `audit`, `ask` and `deny`.
@@ -171,6 +174,34 @@ pub struct ExecRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ask: Globs,
     /// Programs that may not run, whatever else allows them.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Globs,
+    /// Shown with every violation.
+    #[schemars(length(max = 200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Which device nodes may be opened and made, as far as `files` allows it too; exactly one of
+/// `allow`, `audit`, `ask` and `deny`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_verdict()))]
+pub struct DeviceRule {
+    /// Devices that may be opened.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Globs,
+    /// Devices that may be opened, which is reported.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Globs,
+    /// Devices each opening of which is held for a person's yes.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Globs,
+    /// Devices that may not be opened, whatever else allows them.
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Globs,
@@ -272,6 +303,7 @@ mod tests {
             ("Spec", read::SPEC_KEYS),
             ("FileRule", read::FILE_KEYS),
             ("ExecRule", read::EXEC_KEYS),
+            ("DeviceRule", read::DEVICE_KEYS),
             ("NetworkRule", read::NETWORK_KEYS),
         ] {
             let mut known = known.to_vec();

@@ -78,6 +78,7 @@ impl RuleKind {
 pub(super) enum Section {
     Files,
     Exec,
+    Devices,
     Network,
 }
 
@@ -86,9 +87,9 @@ pub(super) enum Section {
 pub(super) struct Rule {
     pub section: Section,
     pub kind: Spanned<RuleKind>,
-    /// As written; in `exec` the rights are the section's own.
+    /// As written; in `exec` and `devices` the rights are the section's own.
     pub rights: Rights,
-    /// `paths` of files, the list itself of exec, `to` of network.
+    /// `paths` of files, the list itself of exec and devices, `to` of network.
     pub targets: Vec<Text>,
     /// `on` of network.
     pub local: Vec<Text>,

@@ -18,12 +18,13 @@ pub const KIND: &str = "AgentPolicy";
 
 pub(super) const MANIFEST_KEYS: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 pub(super) const METADATA_KEYS: &[&str] = &["name", "namespace", "labels", "annotations"];
-pub(super) const SPEC_KEYS: &[&str] = &["mode", "include", "files", "exec", "network"];
+pub(super) const SPEC_KEYS: &[&str] = &["mode", "include", "files", "exec", "devices", "network"];
 /// Parts of `spec` that are decided and not built yet: their names are taken.
 const SPEC_LATER: &[&str] =
     &["process", "capabilities", "domains", "limits", "taints", "escalation"];
 pub(super) const FILE_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "paths", "reason"];
 pub(super) const EXEC_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "reason"];
+pub(super) const DEVICE_KEYS: &[&str] = EXEC_KEYS;
 pub(super) const NETWORK_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "to", "on", "reason"];
 
 /// Rights that the rules of `files` may name.
@@ -128,6 +129,7 @@ impl Reader<'_> {
             let section = match *key {
                 "files" => Section::Files,
                 "exec" => Section::Exec,
+                "devices" => Section::Devices,
                 "network" => Section::Network,
                 _ => continue,
             };
@@ -158,6 +160,7 @@ impl Reader<'_> {
         let (known, of) = match section {
             Section::Files => (FILE_KEYS, "a rule of `files`"),
             Section::Exec => (EXEC_KEYS, "a rule of `exec`"),
+            Section::Devices => (DEVICE_KEYS, "a rule of `devices`"),
             Section::Network => (NETWORK_KEYS, "a rule of `network`"),
         };
         let fields = self.fields(node, of, known)?;
@@ -175,6 +178,10 @@ impl Reader<'_> {
             Section::Exec => {
                 rule.targets = self.strings(list, "the list of programs");
                 rule.rights = Rights::EXEC;
+            }
+            Section::Devices => {
+                rule.targets = self.strings(list, "the list of devices");
+                rule.rights = Rights::DEVICE;
             }
             Section::Files => {
                 rule.rights = self.rights(list, FILE_RIGHTS, NETWORK_RIGHTS, "network");
@@ -215,6 +222,7 @@ impl Reader<'_> {
         if found.is_none() {
             let hint = match key {
                 "exec" => "for example `- allow: [\"/usr/bin/**\"]`",
+                "devices" => "for example `- allow: [\"/dev/kvm\"]`",
                 "network" => "for example `- allow: [connect]`",
                 _ => "for example `- allow: [read, list]`",
             };

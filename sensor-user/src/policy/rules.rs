@@ -26,7 +26,7 @@ pub struct RuleInfo {
     pub line: usize,
     /// Column of the pattern in characters, from 1; 0 for a built-in rule.
     pub column: usize,
-    /// Part of `spec` that it stands in: `files`, `exec`, `network` or `built-in`.
+    /// Part of `spec` that it stands in: `files`, `exec`, `devices`, `network` or `built-in`.
     pub section: &'static str,
     /// What it says.
     pub kind: RuleKind,
@@ -77,6 +77,7 @@ impl Resolver<'_> {
             match rule.section {
                 Section::Files => self.path(rule, target, rule.rights, "files"),
                 Section::Exec => self.program(rule, target),
+                Section::Devices => self.path(rule, target, rule.rights, "devices"),
                 Section::Network => self.peer(rule, target),
             }
         }

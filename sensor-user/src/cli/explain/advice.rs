@@ -84,6 +84,14 @@ fn addition(missing: Rights, subject: &Subject) -> Option<String> {
         (Space::Path, path) if missing == Rights::EXEC => {
             Some(format!("add under exec:\n- allow: [{}]", quoted(&literal(path))))
         }
+        (Space::Path, path) if missing == Rights::DEVICE => {
+            Some(format!("add under devices:\n- allow: [{}]", quoted(&literal(path))))
+        }
+        (Space::Path, _) if missing.contains(Rights::DEVICE) => {
+            let (device, files) =
+                (addition(Rights::DEVICE, subject)?, missing.minus(Rights::DEVICE));
+            Some(format!("{device}\nand {}", addition(files, subject)?))
+        }
         (Space::Path, path) => Some(format!(
             "add under files:\n- allow: [{}]\n  paths: [{}]",
             list(missing),
