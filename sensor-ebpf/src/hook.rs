@@ -42,7 +42,9 @@ macro_rules! hooks {
     };
 }
 
-/// `EPERM`: for what no search path or library retries elsewhere (processes, the kernel itself).
+/// `EPERM`: for what no search path or library retries elsewhere (processes, the kernel itself), and
+/// for attributes of files, where it is what everybody but the owner gets (`chmod(2)`): `cp -p` and
+/// `tar` go on after it, and would give up on `EACCES`.
 pub const EPERM: i32 = 1;
 /// `EAGAIN`: what `fork` answers when it cannot get what it needs.
 pub const EAGAIN: i32 = 11;
@@ -87,6 +89,8 @@ hooks! {
     SB_PIVOTROOT = 26, "sb_pivotroot", EPERM;
     MOVE_MOUNT = 27, "move_mount", EPERM;
     PATH_CHROOT = 28, "path_chroot", EPERM;
+    PATH_CHMOD = 29, "path_chmod", EPERM;
+    PATH_CHOWN = 30, "path_chown", EPERM;
 }
 
 impl Hook {
@@ -146,6 +150,8 @@ faults! {
     WIDENS = 11, "name would widen rights";
     /// The storage walk that backs up the tag lookup met something that it cannot read.
     TAG_LOOKUP = 12, "tag lookup";
+    /// A file that would lend its owner's or group's identity, or capabilities, to whoever runs it.
+    SET_ID = 16, "would make a set-id program";
 }
 
 impl Fault {

@@ -7,6 +7,8 @@ mod file_mprotect;
 mod file_open;
 mod mmap_file;
 mod move_mount;
+mod path_chmod;
+mod path_chown;
 mod path_chroot;
 mod path_link;
 mod path_mkdir;
@@ -63,4 +65,6 @@ pub const CASES: &[&Case] = &[
     &sb_pivotroot::CASE,
     &move_mount::CASE,
     &path_chroot::CASE,
+    &path_chmod::CASE,
+    &path_chown::CASE,
 ];

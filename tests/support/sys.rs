@@ -1,6 +1,7 @@
 //! System calls, each as a safe function that answers with the kernel's errno. By number and not by
 //! libc's functions: a wrapper that retries, emulates or falls back would hide what a hook said.
 
+pub mod attrs;
 pub mod files;
 pub mod memory;
 pub mod mounts;

@@ -10,6 +10,8 @@ mod file_mprotect;
 mod file_open;
 mod mmap_file;
 mod move_mount;
+mod path_chmod;
+mod path_chown;
 mod path_chroot;
 mod path_link;
 mod path_mkdir;
@@ -177,6 +179,51 @@ fn weigh(table: KernelTable, scratch: &Scratch, peer: &Scratch, wanted: u64) -> 
 #[inline(never)]
 fn gains(table: KernelTable, scratch: &Scratch, peer: &Scratch, wanted: u64) -> bool {
     moves::gains(&table, scratch.cursor, peer.cursor, unpacked(wanted))
+}
+
+/// Judges one right on the file at a `struct path`.
+#[inline(always)]
+fn judge_at(
+    actor: &Actor,
+    hook: Hook,
+    right: Rights,
+    path: *const Opaque,
+) -> Result<Ruling, Fault> {
+    // SAFETY: a hook's `const struct path *` argument, and one of its pointer fields.
+    let dentry = unsafe { load(path, offset!(path_dentry)) };
+    actor.judge_path(hook, right, Place { mnt: mount_of(path), dentry })
+}
+
+/// Whether a file of this mode lends an identity to whoever runs it. On a directory the set-group bit
+/// only says which group new files get.
+///
+/// No policy can allow to make one: whoever runs it later has no tag, so it would carry the agent's
+/// code out of the fence, under the agent's own user or, if the agent is root, under any.
+#[inline(always)]
+fn lends_identity(file_type: u16, mode: u16) -> bool {
+    const S_ISUID_OR_S_ISGID: u16 = 0o6000;
+    file_type != S_IFDIR && mode & S_ISUID_OR_S_ISGID != 0
+}
+
+/// The ruling on what would make a set-id program at `place`, given what the rules say of it.
+#[inline(always)]
+fn refuse_set_id(
+    actor: &Actor,
+    hook: Hook,
+    right: Rights,
+    place: Place,
+    ruling: Ruling,
+) -> Result<Ruling, Fault> {
+    if ruling.decision.verdict >= Verdict::Ask {
+        return Ok(ruling);
+    }
+    let scratch = scratch::of(actor.task)?;
+    let subject = actor.name_path(scratch, place.mnt as u64, place.dentry as u64)?;
+    if subject.kind == Subject::LAYER {
+        return Ok(Ruling::ALLOW);
+    }
+    let refused = Ruling::refuse(hook, right, subject).refused(actor.table()?);
+    Ok(Ruling { cause: Fault::SET_ID, ..refused })
 }
 
 /// Refuses what no agent may do, whatever its policy; reported only, where the whole policy is.

@@ -192,14 +192,20 @@ impl File {
         }
     }
 
-    /// Type of the file: the `S_IFMT` part of its inode's mode. A file always has its inode.
+    /// Mode of its inode. A file always has one.
     #[inline(always)]
-    pub fn file_type(self) -> u16 {
+    pub fn inode_mode(self) -> u16 {
         // SAFETY: a trusted file, its inode pointer, and the inode's 16-bit mode.
         unsafe {
             let inode: *const Opaque = load(self.0, offset!(file_inode));
-            load::<u16>(inode, offset!(inode_mode)) & S_IFMT
+            load::<u16>(inode, offset!(inode_mode))
         }
+    }
+
+    /// Type of the file: the `S_IFMT` part of its inode's mode.
+    #[inline(always)]
+    pub fn file_type(self) -> u16 {
+        self.inode_mode() & S_IFMT
     }
 
     /// `f_mode`.

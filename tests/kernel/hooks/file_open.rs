@@ -9,7 +9,9 @@ use sensor_ebpf::rights::Rights;
 use crate::support::case::{Case, nothing};
 use crate::support::expect::Expected;
 use crate::support::place::{self, Place};
-use crate::support::sys::files::{HERE, chdir, creat, open, open_at, open2, proc_fd, read, touch};
+use crate::support::sys::files::{
+    HERE, chdir, creat, mknod, open, open_at, open2, proc_fd, read, touch,
+};
 use crate::support::sys::{EACCES, Errno, process, ring};
 use crate::support::trial::Trial;
 use crate::support::{elf, fence::Fence};
@@ -228,4 +230,35 @@ fn what_was_open_before_stays_open() {
     child.tag(agent.tag);
     assert_eq!(child.run(1), Ok(6));
     fence.quiet(&agent);
+}
+
+#[test]
+fn a_device_takes_more_than_reading_and_writing() {
+    let place = Place::on_disk("file_open_devices");
+    let spec = "\
+files:
+  - allow: [read, write, list]
+    paths: ['/**']
+devices:
+  - allow: ['${dir}/zero']";
+    // Character device 1:1 is all of the machine's memory, 1:5 the zeros; the disk is a block device.
+    let (memory, zero) = (place.at("memory"), place.at("zero"));
+    mknod(&memory, libc::S_IFCHR | 0o600, libc::makedev(1, 1)).unwrap();
+    mknod(&zero, libc::S_IFCHR | 0o600, libc::makedev(1, 5)).unwrap();
+    let disk = std::path::PathBuf::from("/dev/vda");
+    let device = |path: &std::path::Path| {
+        Expected::deny(Hook::FILE_OPEN, Rights::READ | Rights::DEVICE)
+            .because(Rights::DEVICE)
+            .path(path)
+    };
+    Trial::new(&place, spec)
+        .refused("the disk", || touch(&disk, libc::O_RDONLY), EACCES, device(&disk))
+        .refused("memory", || touch(&memory, libc::O_RDONLY), EACCES, device(&memory))
+        .allowed("one that a rule allows", || touch(&zero, libc::O_RDWR))
+        .allowed("those that every program expects", || {
+            ["null", "zero", "full", "random", "urandom", "ptmx"]
+                .iter()
+                .try_for_each(|name| touch(format!("/dev/{name}"), libc::O_RDWR))
+        })
+        .run();
 }

@@ -11,7 +11,7 @@ use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::scratch;
-use crate::bpf::vmlinux::{File, S_IFDIR};
+use crate::bpf::vmlinux::{File, S_IFBLK, S_IFCHR, S_IFDIR};
 
 /// `FMODE_READ` (`include/linux/fs.h`).
 const FMODE_READ: u32 = 1;
@@ -36,7 +36,7 @@ fn try_file_open(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let file = File(ctx.arg(0));
     let place = file.place();
     let dentry = place.dentry as u64;
-    let mut rights = requested(file.mode(), file.flags(), file.file_type() == S_IFDIR);
+    let mut rights = requested(file.mode(), file.flags(), file.file_type());
     let scratch = scratch::of(actor.task)?;
     if file.mode() & FMODE_CREATED != 0 && scratch.reported != dentry {
         // A creation that `path_mknod` let through in order to have it reported here.
@@ -45,12 +45,17 @@ fn try_file_open(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     scratch.pending_parent = 0;
     scratch.reported = 0;
     let rights = Rights(scratch.forget(u64::from(rights.0)) as u32);
-    actor.judge_path(Hook::FILE_OPEN, rights, place)
+    let ruling = actor.judge_path(Hook::FILE_OPEN, rights, place)?;
+    if file.flags() & O_TMPFILE != 0 && super::lends_identity(file.file_type(), file.inode_mode()) {
+        // Made by this very open, which `path_mknod` has not seen.
+        return super::refuse_set_id(actor, Hook::FILE_OPEN, rights, place, ruling);
+    }
+    Ok(ruling)
 }
 
 /// The rights that an open asks for.
 #[inline(always)]
-fn requested(mode: u32, flags: u32, directory: bool) -> Rights {
+fn requested(mode: u32, flags: u32, file_type: u16) -> Rights {
     if flags & FMODE_EXEC != 0 {
         // The image of an `execve` or its ELF interpreter. Which of them it is, and whether the
         // program may run, is seen in `bprm_check_security`; here both are code to be mapped.
@@ -58,7 +63,7 @@ fn requested(mode: u32, flags: u32, directory: bool) -> Rights {
     }
     let mut rights = Rights::NONE;
     if mode & FMODE_READ != 0 {
-        rights |= if directory { Rights::LIST } else { Rights::READ };
+        rights |= if file_type == S_IFDIR { Rights::LIST } else { Rights::READ };
     }
     if mode & FMODE_WRITE != 0 || flags & O_TRUNC != 0 {
         rights |= Rights::WRITE;
@@ -69,6 +74,10 @@ fn requested(mode: u32, flags: u32, directory: bool) -> Rights {
     if rights.is_empty() {
         // Access mode 3, which gives a descriptor for `ioctl` alone and takes both permissions.
         rights = Rights::READ.or(Rights::WRITE);
+    }
+    if matches!(file_type, S_IFCHR | S_IFBLK) {
+        // A device node is a door to a driver, wherever it lies and whoever may read its directory.
+        rights |= Rights::DEVICE;
     }
     rights
 }

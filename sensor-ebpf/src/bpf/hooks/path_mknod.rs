@@ -33,7 +33,10 @@ fn try_path_mknod(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     // A character device 0:0 is a whiteout, which every user may make.
     let device = mode == S_IFBLK || (mode == S_IFCHR && dev != 0);
     let rights = if device { Rights::CREATE.or(Rights::DEVICE) } else { Rights::CREATE };
-    let ruling = actor.judge_path(Hook::PATH_MKNOD, rights, place)?;
+    let mut ruling = actor.judge_path(Hook::PATH_MKNOD, rights, place)?;
+    if super::lends_identity(mode, ctx.arg::<u16>(2)) {
+        ruling = super::refuse_set_id(actor, Hook::PATH_MKNOD, rights, place, ruling)?;
+    }
     if ruling.decision.verdict == Verdict::Allow {
         return Ok(ruling);
     }

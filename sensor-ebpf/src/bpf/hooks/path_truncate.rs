@@ -9,7 +9,6 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::{Opaque, Place, load, offset};
 
 #[lsm(hook = "path_truncate")]
 pub fn path_truncate(ctx: LsmContext) -> i32 {
@@ -18,12 +17,5 @@ pub fn path_truncate(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_path_truncate(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    let path: *const Opaque = ctx.arg(0);
-    // SAFETY: a `const struct path *` argument, and one of its pointer fields.
-    let dentry: *const Opaque = unsafe { load(path, offset!(path_dentry)) };
-    actor.judge_path(
-        Hook::PATH_TRUNCATE,
-        Rights::WRITE,
-        Place { mnt: super::mount_of(path), dentry },
-    )
+    super::judge_at(actor, Hook::PATH_TRUNCATE, Rights::WRITE, ctx.arg(0))
 }
