@@ -1,10 +1,10 @@
-//! Attributes of files.
+//! Attributes of files: mode, owner, times, extended attributes, flags.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use super::files::HERE;
-use super::{Res, c_path, c_text, sys};
+use super::{Ref, Res, Word, c_path, c_text, sys};
 
 /// `chmod(2)`.
 pub fn chmod(path: impl AsRef<Path>, mode: u32) -> Res {
@@ -44,4 +44,101 @@ pub fn fchown(file: &OwnedFd, id: u32) -> Res {
 /// `fchownat(2)` of an open file, which may be one without rights.
 pub fn chown_empty_path(file: &OwnedFd, id: u32) -> Res {
     sys!(SYS_fchownat, file.as_raw_fd(), c_text(""), id, id, libc::AT_EMPTY_PATH).map(drop)
+}
+
+/// A time for [`utimes`] and [`futimes`]: nanoseconds may be `UTIME_NOW` or `UTIME_OMIT`.
+pub type Time = [i64; 2];
+/// A time that is long ago.
+pub const LONG_AGO: Time = [1, 0];
+/// Now.
+pub const NOW: Time = [0, libc::UTIME_NOW];
+/// No change.
+pub const OMIT: Time = [0, libc::UTIME_OMIT];
+
+/// `utimensat(2)`: access and modification time.
+pub fn utimes(path: impl AsRef<Path>, times: [Time; 2]) -> Res {
+    sys!(SYS_utimensat, HERE, c_path(path), Ref(&times), 0).map(drop)
+}
+
+/// `utimensat(2)` of the link itself.
+pub fn lutimes(path: impl AsRef<Path>, times: [Time; 2]) -> Res {
+    let flags = libc::AT_SYMLINK_NOFOLLOW;
+    sys!(SYS_utimensat, HERE, c_path(path), Ref(&times), flags).map(drop)
+}
+
+/// `utimensat(2)` of an open file.
+pub fn futimes(file: &OwnedFd, times: [Time; 2]) -> Res {
+    sys!(SYS_utimensat, file.as_raw_fd(), 0, Ref(&times), 0).map(drop)
+}
+
+/// `utimensat(2)` without times: both are now.
+pub fn touch_times(path: impl AsRef<Path>) -> Res {
+    sys!(SYS_utimensat, HERE, c_path(path), 0, 0).map(drop)
+}
+
+/// `setxattr(2)`.
+pub fn setxattr(path: impl AsRef<Path>, name: &str, value: &[u8]) -> Res {
+    sys!(SYS_setxattr, c_path(path), c_text(name), value, value.len(), 0).map(drop)
+}
+
+/// `fsetxattr(2)`.
+pub fn fsetxattr(file: &OwnedFd, name: &str, value: &[u8]) -> Res {
+    sys!(SYS_fsetxattr, file.as_raw_fd(), c_text(name), value, value.len(), 0).map(drop)
+}
+
+/// `removexattr(2)`.
+pub fn removexattr(path: impl AsRef<Path>, name: &str) -> Res {
+    sys!(SYS_removexattr, c_path(path), c_text(name)).map(drop)
+}
+
+/// `fremovexattr(2)`.
+pub fn fremovexattr(file: &OwnedFd, name: &str) -> Res {
+    sys!(SYS_fremovexattr, file.as_raw_fd(), c_text(name)).map(drop)
+}
+
+/// The attribute that holds a file's access control list (`acl(5)`).
+pub const ACL: &str = "system.posix_acl_access";
+
+/// An access control list that lets one more user read and write, as the attribute holds it
+/// (`include/uapi/linux/posix_acl_xattr.h`).
+pub fn acl_for(user: u32) -> Vec<u8> {
+    const VERSION: u32 = 2;
+    const NOBODY: u32 = u32::MAX;
+    // Tag, permissions, id: owner, the user, group, mask, others.
+    let entries =
+        [(1_u16, 6_u16, NOBODY), (2, 6, user), (4, 4, NOBODY), (16, 6, NOBODY), (32, 4, NOBODY)];
+    let mut bytes = VERSION.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(permissions.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+/// `ioctl(2)` with a number for an argument.
+pub fn ioctl(file: &OwnedFd, command: u32, argument: usize) -> Res<i64> {
+    sys!(SYS_ioctl, file.as_raw_fd(), command, argument)
+}
+
+/// `ioctl(2)` with a value that the kernel reads.
+pub fn ioctl_with<T>(file: &OwnedFd, command: u32, value: &T) -> Res<i64> {
+    ioctl(file, command, Ref(value).word())
+}
+
+/// `ioctl(2)` with a value that the kernel writes.
+pub fn ioctl_into<T>(file: &OwnedFd, command: u32, value: &mut T) -> Res<i64> {
+    ioctl(file, command, super::Mut(value).word())
+}
+
+/// `FS_IOC_GETFLAGS` (`ioctl_iflags(2)`).
+pub const GETFLAGS: u32 = 0x8008_6601;
+/// `FS_IOC_SETFLAGS`.
+pub const SETFLAGS: u32 = 0x4008_6602;
+/// `FS_NODUMP_FL`: a flag without effect, which every owner may set.
+pub const NODUMP: i64 = 0x40;
+
+/// Sets a flag of a file (`chattr(1)`).
+pub fn set_flags(file: &OwnedFd, flags: i64) -> Res {
+    ioctl_with(file, SETFLAGS, &flags).map(drop)
 }
