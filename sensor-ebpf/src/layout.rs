@@ -47,6 +47,7 @@ layout! {
     path_dentry = "path", "dentry";
     dentry_flags = "dentry", "d_flags";
     dentry_hash_pprev = "dentry", "d_hash.pprev";
+    dentry_seq = "dentry", "d_seq.seqcount.sequence";
     dentry_parent = "dentry", "d_parent";
     dentry_name = "dentry", "d_name";
     dentry_inode = "dentry", "d_inode";
@@ -67,6 +68,7 @@ layout! {
     task_parent = "task_struct", "real_parent";
     task_tgid = "task_struct", "tgid";
     nsproxy_mnt_ns = "nsproxy", "mnt_ns";
+    mnt_namespace_event = "mnt_namespace", "event";
     storage_list = "bpf_local_storage", "list";
     element_node = "bpf_local_storage_elem", "snode";
     element_map = "bpf_local_storage_elem", "sdata.smap";

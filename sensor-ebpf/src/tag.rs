@@ -1,7 +1,9 @@
 //! The tag in a task, and the agent that it names.
 
 /// Value of the task-storage map `TAGS`. Set by userspace through a pidfd, copied to children in
-/// `task_alloc`, never changed and never removed by the kernel side.
+/// `task_alloc`, never changed and never removed by the kernel side. Userspace that gives a tagged
+/// task another tag raises [`Agent::moves`] of the old agent afterwards, or the task may go on under
+/// the old one.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tag {
@@ -22,6 +24,11 @@ pub struct Agent {
     pub epoch: u32,
     /// Index into `POLICIES`.
     pub policy: u32,
+    /// Changes each time that userspace has given a task of this agent another tag; see
+    /// [`Memo`].
+    pub moves: u32,
+    /// Keeps the counters aligned.
+    pub pad: u32,
     /// Sequence number of the agent's next event. Taken before the ring is asked for room, so that
     /// a lost event leaves a gap.
     pub next_seq: u64,
@@ -29,6 +36,20 @@ pub struct Agent {
     pub lost: u64,
 }
 
-const _: () = assert!(size_of::<Agent>() == 24);
-const _: () = assert!(core::mem::offset_of!(Agent, next_seq) == 8);
-const _: () = assert!(core::mem::offset_of!(Agent, lost) == 16);
+const _: () = assert!(size_of::<Agent>() == 32);
+const _: () = assert!(core::mem::offset_of!(Agent, next_seq) == 16);
+const _: () = assert!(core::mem::offset_of!(Agent, lost) == 24);
+
+/// A task's tag once more, in the memory that its operations need anyway, so that most of them look
+/// into one map instead of two. It counts only while the agent's [`Agent::moves`] is what it was:
+/// `TAGS` alone says what a task's tag is.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memo {
+    /// The tag; epoch 0 where nothing was noted yet.
+    pub tag: Tag,
+    /// [`Agent::moves`] when it was noted.
+    pub moves: u32,
+}
+
+const _: () = assert!(size_of::<Memo>() == 12);

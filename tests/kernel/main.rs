@@ -12,6 +12,7 @@ mod hooks;
 mod inherit;
 mod launder;
 mod path;
+mod remembered;
 #[path = "../support/mod.rs"]
 mod support;
 mod untagged;

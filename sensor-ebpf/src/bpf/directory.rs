@@ -6,13 +6,17 @@
 //! reached again by the whole walk.
 //!
 //! An entry is used only if nothing can have changed since it was made:
-//! - no dentry was moved and no mount made, moved or taken off on the whole machine (the sequence
-//!   counters of `rename_lock` and `mount_lock`), so every name on the way is what it was;
+//! - no dentry was moved on the whole machine (the sequence counter of `rename_lock`), and no mount
+//!   was made, moved or taken off in the task's mount namespace (its event counter, by which `poll`
+//!   on `/proc/mounts` works), so every name on the way is what it was;
 //! - the dentry is still that of the same directory: dentries and inodes are recycled, so inode
 //!   number and generation are compared, the pair that tells two lives of one number apart. Only
 //!   file systems that number all their inodes uniquely and draw generations at random are
 //!   remembered;
 //! - the policy table is the same, and the task is in the same mount namespace.
+//!
+//! This is the way that nearly every operation of an agent takes, so each field is read by a plain
+//! load where the verifier knows its type; a helper's read costs ten times as much.
 
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_MAX, SUBJECT_ROOM};
@@ -35,13 +39,38 @@ pub struct Directory {
     mnt: u64,
     inode: u64,
     number: u64,
-    generation: u64,
-    namespace: u64,
-    sequence: u64,
+    when: Moment,
+    generation: u32,
     /// `H_ID` of the table; 0 in an entry that was never made.
-    table: u64,
+    table: u32,
     anchored: u32,
     floating: u32,
+}
+
+/// The state of all names as a task sees them.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The task's mount namespace; 0 for a task that is exiting.
+    namespace: u64,
+    /// How often anything was mounted, moved or taken off in it.
+    mounts: u64,
+    /// `rename_lock`'s sequence counter: odd while a dentry is being moved.
+    renames: u64,
+}
+
+impl Moment {
+    /// Now. To be taken before names are read.
+    #[inline(always)]
+    pub fn now(task: Task) -> Result<Moment, Fault> {
+        let (namespace, mounts) = task.mount_events();
+        Ok(Moment { namespace, mounts, renames: u64::from(path::renames()?) })
+    }
+
+    #[inline(always)]
+    fn is_quiet(self) -> bool {
+        self.namespace != 0 && self.renames & 1 == 0
+    }
 }
 
 /// Magic numbers (`include/uapi/linux/magic.h`) of file systems whose inode numbers are unique and
@@ -52,31 +81,36 @@ const XFS: u64 = 0x5846_5342;
 /// See [`EXT4`].
 const TMPFS: u64 = 0x0102_1994;
 
-/// Writes the identity of a place's directory to `scratch.wanted`: an entry without its cursor. Into
-/// memory and not onto the stack, which is small, and where the verifier would hold on to the types
-/// of the pointers in it.
+/// The directory that a place is in, by what tells it from all others.
+struct Identity {
+    dentry: u64,
+    mnt: u64,
+    inode: u64,
+    number: u64,
+    generation: u32,
+}
+
+/// Identifies a place's directory.
 #[inline(always)]
-fn identify(table: KernelTable, task: Task, scratch: &mut Scratch, place: Place, sequence: u64) {
-    let wanted = &raw mut scratch.wanted;
+fn identify(scratch: &mut Scratch, place: Place) -> Identity {
     // SAFETY: typed pointers, and pointer or integer fields of what they point to. A dentry's
-    // parent is never null and a parent always has its inode. `wanted` is the task's own.
+    // parent is never null and a parent always has its inode.
     unsafe {
         let parent: *const Opaque = load(place.dentry, offset!(dentry_parent));
         let inode: *const Opaque = load(parent, offset!(dentry_inode));
-        (&raw mut (*wanted).dentry).write_volatile(parent as u64);
-        (&raw mut (*wanted).mnt).write_volatile(place.mnt as u64);
-        (&raw mut (*wanted).inode).write_volatile(inode as u64);
-        (&raw mut (*wanted).number).write_volatile(load(inode, offset!(inode_number)));
-        (&raw mut (*wanted).generation)
-            .write_volatile(u64::from(load::<u32>(inode, offset!(inode_generation))));
-        (&raw mut (*wanted).namespace).write_volatile(task.mount_namespace());
-        (&raw mut (*wanted).sequence).write_volatile(sequence);
-        (&raw mut (*wanted).table).write_volatile(u64::from(table.word(table::H_ID)));
+        Identity {
+            number: load(inode, offset!(inode_number)),
+            generation: load(inode, offset!(inode_generation)),
+            // Plain numbers from here on: the verifier lets nobody calculate with pointers, which
+            // is what LLVM makes of several comparisons.
+            dentry: scratch.forget(parent as u64),
+            mnt: scratch.forget(place.mnt as u64),
+            inode: scratch.forget(inode as u64),
+        }
     }
 }
 
-/// Where the entry for a directory stands, by its inode number. The verifier lets nobody calculate
-/// with pointers, not even for a hash.
+/// Where the entry for a directory stands, by its inode number.
 #[inline(always)]
 fn slot(scratch: &mut Scratch, number: u64) -> *mut Directory {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
@@ -90,25 +124,24 @@ fn slot(scratch: &mut Scratch, number: u64) -> *mut Directory {
 #[inline(always)]
 pub fn recall(
     table: KernelTable,
-    task: Task,
     scratch: &mut Scratch,
     place: Place,
+    now: Moment,
 ) -> Result<Option<Cursor>, Fault> {
-    let sequence = path::sequence()?;
-    identify(table, task, scratch, place, sequence);
+    let naming = naming(place.dentry);
+    let wanted = identify(scratch, place);
     // SAFETY: an entry of the task's own scratch.
-    let entry = unsafe { &*slot(scratch, scratch.wanted.number) };
-    let wanted = &scratch.wanted;
+    let entry = unsafe { *slot(scratch, wanted.number) };
+    let id = table.word(table::H_ID);
     let same = entry.dentry == wanted.dentry
         && entry.mnt == wanted.mnt
         && entry.inode == wanted.inode
         && entry.number == wanted.number
         && entry.generation == wanted.generation
-        && entry.namespace == wanted.namespace
-        && entry.sequence == wanted.sequence
-        && entry.table == wanted.table
-        && wanted.table != 0
-        && sequence & path::CHANGING == 0;
+        && entry.when == now
+        && entry.table == id
+        && id != 0
+        && now.is_quiet();
     // SAFETY: a typed pointer, and the root pointer of what it points to.
     let root: u64 = unsafe { load(place.mnt, offset!(vfsmount_root)) };
     if !same || place.dentry as u64 == root {
@@ -120,12 +153,20 @@ pub fn recall(
         floating: entry.floating,
     };
     let start = component(scratch, place.dentry)?;
-    // A rename meanwhile may have torn the name that was just read.
-    if start == 0 || path::sequence()? != sequence {
+    // A rename meanwhile may have torn the name, or the name from its parent.
+    if start == 0 || naming & 1 != 0 || self::naming(place.dentry) != naming {
         return Ok(None);
     }
     scratch.start = start;
     Ok(Some(cursor))
+}
+
+/// The sequence counter of a dentry's own name and parent: odd while they change
+/// (`fs/dcache.c:__d_move`).
+#[inline(always)]
+fn naming(dentry: *const Opaque) -> u32 {
+    // SAFETY: a typed pointer, and its embedded 32-bit counter.
+    unsafe { load(dentry, offset!(dentry_seq)) }
 }
 
 /// Writes the place's own name, with the slash before it, to the end of the room; the index of the
@@ -145,14 +186,14 @@ fn component(scratch: &mut Scratch, dentry: *const Opaque) -> Result<u64, Fault>
 }
 
 /// Remembers the directory of a place that was just walked, given where the automata stood before
-/// its last component.
+/// its last component, and the moment before the walk.
 #[inline(always)]
 pub fn remember(
     table: KernelTable,
-    task: Task,
     scratch: &mut Scratch,
     place: Place,
     cursor: Cursor,
+    before: Moment,
 ) -> Result<(), Fault> {
     // SAFETY: typed pointers, and pointer fields of what they point to.
     let (root, sb): (u64, u64) = unsafe {
@@ -162,14 +203,27 @@ pub fn remember(
     if place.dentry as u64 == root || !matches!(magic, EXT4 | XFS | TMPFS) {
         return Ok(());
     }
+    // The walk itself was undisturbed; a rename before it would leave an entry that is never used.
+    if !before.is_quiet() {
+        return Ok(());
+    }
     // Behind a remembered name nobody counts the bytes, so any component must fit.
     if scratch.split.wrapping_sub(scratch.start) > (SUBJECT_MAX - NAME_MAX - 1) as u64 {
         return Ok(());
     }
-    identify(table, task, scratch, place, scratch.sequence);
-    scratch.wanted.anchored = cursor.anchored;
-    scratch.wanted.floating = cursor.floating;
+    let Identity { dentry, mnt, inode, number, generation } = identify(scratch, place);
+    let entry = Directory {
+        dentry,
+        mnt,
+        inode,
+        number,
+        when: before,
+        generation,
+        table: table.word(table::H_ID),
+        anchored: cursor.anchored,
+        floating: cursor.floating,
+    };
     // SAFETY: an entry of the task's own scratch.
-    unsafe { *slot(scratch, scratch.wanted.number) = scratch.wanted };
+    unsafe { *slot(scratch, number) = entry };
     Ok(())
 }

@@ -104,7 +104,7 @@ unsafe fn copy<const N: usize>(
     if len == 0 || len > SUBJECT_MAX as u32 || at > SUBJECT_MAX as u32 {
         return 0;
     }
-    let scratch = if peer { scratch::peer_of(actor.task) } else { scratch::of(actor.task) };
+    let scratch = if peer { scratch::peer_of(actor.task) } else { Ok(actor.scratch()) };
     let Ok(scratch) = scratch else { return 0 };
     // Half the record's room for each: the choice of the record has seen to it that both fit.
     let half = |value: u32| {

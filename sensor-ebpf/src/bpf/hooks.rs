@@ -79,7 +79,7 @@ fn judge_move(
     wanted: Move,
 ) -> Result<Ruling, Fault> {
     let table = actor.table()?;
-    let scratch = scratch::of(actor.task)?;
+    let scratch = actor.scratch();
     let peer = scratch::peer_of(actor.task)?;
     let from = actor.name_path(scratch, mnt as u64, old as u64)?;
     let to = actor.name_path(peer, mnt as u64, new as u64)?;
@@ -217,7 +217,7 @@ fn refuse_set_id(
     if ruling.decision.verdict >= Verdict::Ask {
         return Ok(ruling);
     }
-    let scratch = scratch::of(actor.task)?;
+    let scratch = actor.scratch();
     let subject = actor.name_path(scratch, place.mnt as u64, place.dentry as u64)?;
     if subject.kind == Subject::LAYER {
         return Ok(Ruling::ALLOW);
@@ -239,7 +239,7 @@ fn judge_process(actor: &Actor, hook: Hook, target: Task) -> Result<Ruling, Faul
         return Ok(Ruling::ALLOW);
     }
     let table = actor.table()?;
-    let subject = place(scratch::of(actor.task)?, &ObjectSubject::process(target.tgid()))?;
+    let subject = place(actor.scratch(), &ObjectSubject::process(target.tgid()))?;
     Ok(Ruling::refuse(hook, Rights::PROCESS, subject).refused(table))
 }
 
@@ -251,7 +251,7 @@ fn judge_unix(actor: &Actor, hook: Hook, right: Rights, sk: u64) -> Result<Rulin
     let dentry: u64 = read(path + offset!(path_dentry))?;
     let address: u64 = read(sk + offset!(unix_addr))?;
     let table = actor.table()?;
-    let scratch = scratch::of(actor.task)?;
+    let scratch = actor.scratch();
     let subject = if dentry != 0 {
         actor.name_path(scratch, read(path + offset!(path_mnt))?, dentry)?
     } else if address != 0 {

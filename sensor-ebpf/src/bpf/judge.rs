@@ -13,11 +13,12 @@ use sensor_ebpf::table::{self, Cursor, Space, Words};
 use sensor_ebpf::tag::{Agent, Tag};
 use sensor_ebpf::verdict::{Decision, Masks, Verdict, decide};
 
-use super::maps::{AGENTS, FAULTS, POLICIES, Table};
+use super::directory::Moment;
+use super::maps::{FAULTS, POLICIES, Table};
 use super::path;
 use super::scratch::{ROOM_SLACK, Scratch};
 use super::vmlinux::{self, Place, Task, in_room, masked, negative};
-use super::{directory, emit, scratch, tag};
+use super::{directory, emit, tag};
 
 /// A policy table in the kernel.
 #[derive(Clone, Copy)]
@@ -47,6 +48,7 @@ pub struct Actor {
     pub tag: Tag,
     /// Its agent's slot; only the counters are written.
     pub agent: *mut Agent,
+    scratch: *mut Scratch,
 }
 
 /// A subject in a task's scratch.
@@ -153,29 +155,21 @@ pub struct Found {
 #[inline(always)]
 pub fn hook(hook: Hook, body: impl FnOnce(&Actor) -> Result<Ruling, Fault>) -> i32 {
     let task = vmlinux::current();
-    let tag = match tag::of(task) {
+    if task.storage() == 0 {
+        return 0;
+    }
+    let actor = match tag::enter(task) {
         Ok(None) => return 0,
-        Ok(Some(tag)) => tag,
+        Ok(Some(entered)) => {
+            Actor { task, tag: entered.tag, agent: entered.agent, scratch: entered.scratch }
+        }
+        // Whether the task is tagged may be just what could not be found out. Only a task that has
+        // storage of some BPF program gets here; see `tag::of`.
         Err(fault) => {
-            // Whether the task is tagged is just what could not be found out. Only a task that
-            // has storage of some BPF program gets here; see `tag::of`.
             count(hook, fault);
             return -hook.errno();
         }
     };
-    let Some(agent) = AGENTS.get_ptr_mut(tag.agent) else {
-        count(hook, Fault::STALE_TAG);
-        return -hook.errno();
-    };
-    // SAFETY: a whole agent in an array map, which is never freed; userspace changes the epoch
-    // only while no task bears the old one.
-    let epoch = unsafe { (*agent).epoch };
-    // A free slot has epoch 0 and no policy of its own, so a tag that says 0 means nobody.
-    if epoch == 0 || epoch != tag.epoch {
-        count(hook, Fault::STALE_TAG);
-        return -hook.errno();
-    }
-    let actor = Actor { task, tag, agent };
     let result = body(&actor);
     finish(hook, &actor, result)
 }
@@ -220,10 +214,19 @@ fn count(hook: Hook, fault: Fault) {
 }
 
 impl Actor {
+    /// The task's room to build subjects in. To be taken for as long as it is worked with, and not
+    /// longer: there is one.
+    #[inline(always)]
+    pub fn scratch(&self) -> &'static mut Scratch {
+        // SAFETY: a whole value that belongs to the running task alone, which is in this one program
+        // until the hook returns; by the contract above no two references are used in turns.
+        unsafe { &mut *self.scratch }
+    }
+
     /// The policy's table.
     #[inline(always)]
     pub fn table(&self) -> Result<KernelTable, Fault> {
-        // SAFETY: see `hook`.
+        // SAFETY: a whole agent; see `tag::enter`.
         let slot = unsafe { (*self.agent).policy };
         let table: *const Table = POLICIES.get_value_ptr_mut(slot, &0).ok_or(Fault::NO_POLICY)?;
         let table = KernelTable(table.cast());
@@ -252,8 +255,9 @@ impl Actor {
     #[inline(always)]
     pub fn judge_path(&self, hook: Hook, requested: Rights, place: Place) -> Result<Ruling, Fault> {
         let table = self.table()?;
-        let scratch = scratch::of(self.task)?;
-        if let Some(cursor) = directory::recall(table, self.task, scratch, place)? {
+        let scratch = self.scratch();
+        let before = Moment::now(self.task)?;
+        if let Some(cursor) = directory::recall(table, scratch, place, before)? {
             let masks = advance(table, scratch, scratch.start as u32, cursor).masks(&table);
             if decide(masks, requested, false).verdict == Verdict::Allow {
                 return Ok(Ruling::ALLOW);
@@ -266,25 +270,8 @@ impl Actor {
             }
             return Ok(rule(hook, table, requested, &run(table, scratch, subject)));
         }
-        let found = self.run_path(table, scratch, place, subject)?;
+        let found = run_path(table, scratch, place, subject, before)?;
         Ok(rule(hook, table, requested, &found))
-    }
-
-    /// Runs the automata over a path that was just walked, and remembers its directory.
-    #[inline(always)]
-    fn run_path(
-        &self,
-        table: KernelTable,
-        scratch: &mut Scratch,
-        place: Place,
-        subject: Subject,
-    ) -> Result<Found, Fault> {
-        let split = scratch.split as u32;
-        let before = Cursor::start(&table, Space::Path);
-        let cursor = advance_to(table, scratch, subject.start, split, before);
-        directory::remember(table, self.task, scratch, place, cursor)?;
-        let cursor = advance(table, scratch, split, cursor);
-        Ok(Found { subject, cursor, masks: cursor.masks(&table) })
     }
 
     /// Judges `requested` on an object that has no path.
@@ -296,10 +283,28 @@ impl Actor {
         object: &ObjectSubject,
     ) -> Result<Ruling, Fault> {
         let table = self.table()?;
-        let scratch = scratch::of(self.task)?;
+        let scratch = self.scratch();
         let subject = place(scratch, object)?;
         Ok(rule(hook, table, requested, &run(table, scratch, subject)))
     }
+}
+
+/// Runs the automata over a path that was just walked, and remembers its directory. `before` is the
+/// moment before the walk.
+#[inline(always)]
+fn run_path(
+    table: KernelTable,
+    scratch: &mut Scratch,
+    place: Place,
+    subject: Subject,
+    before: Moment,
+) -> Result<Found, Fault> {
+    let split = scratch.split as u32;
+    let start = Cursor::start(&table, Space::Path);
+    let cursor = advance_to(table, scratch, subject.start, split, start);
+    directory::remember(table, scratch, place, cursor, before)?;
+    let cursor = advance(table, scratch, split, cursor);
+    Ok(Found { subject, cursor, masks: cursor.masks(&table) })
 }
 
 /// Puts an object's bytes where subjects stand.

@@ -43,7 +43,7 @@ impl Kind {
 const TRIES: u32 = 8;
 
 /// The low bits of both counters in [`sequence`]'s word: set while a change is under way.
-pub const CHANGING: u64 = 1 << 32 | 1;
+const CHANGING: u64 = 1 << 32 | 1;
 
 /// `MNT_NS_INTERNAL` (`fs/mount.h`): `ERR_PTR(-EINVAL)`.
 const MNT_NS_INTERNAL: u64 = -22_i64 as u64;
@@ -165,17 +165,21 @@ fn try_walk(scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<bool, Fault>
         scratch.split = scratch.start;
         scratch.room[SUBJECT_ROOM - 1] = b'/';
     }
-    scratch.sequence = before;
     Ok(before & CHANGING == 0 && sequence()? == before)
 }
 
 /// Both sequence counters, one in each half: even while nothing changes, and growing with each
 /// change (`include/linux/seqlock.h`).
 #[inline(always)]
-pub fn sequence() -> Result<u64, Fault> {
-    let renames: u32 = read(offset!(rename_seq))?;
+fn sequence() -> Result<u64, Fault> {
     let mounts: u32 = read(offset!(mount_seq))?;
-    Ok(u64::from(renames) << 32 | u64::from(mounts))
+    Ok(u64::from(renames()?) << 32 | u64::from(mounts))
+}
+
+/// The sequence counter of `rename_lock`: odd while any dentry is being moved.
+#[inline(always)]
+pub fn renames() -> Result<u32, Fault> {
+    read(offset!(rename_seq))
 }
 
 /// Sorts what is on no mount of the task's own namespace.

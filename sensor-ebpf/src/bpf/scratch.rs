@@ -4,6 +4,7 @@ use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM};
 
 use sensor_ebpf::table::Cursor;
+use sensor_ebpf::tag::Memo;
 
 use super::directory::{DIRECTORIES, Directory};
 use super::maps::{SCRATCH, SCRATCH_PEER};
@@ -27,16 +28,16 @@ pub struct Scratch {
     pub split: u64,
     /// How the walk ended; see `path::Walk`.
     pub outcome: u64,
-    /// `path::sequence` during the last walk.
-    pub sequence: u64,
     /// A number on its way through memory; see [`Scratch::forget`].
     pub number: u64,
     /// Where the automata stand after what of the subject was matched.
     pub cursor: Cursor,
     /// Index of the next byte to match.
     pub at: u32,
-    /// The directory that is being looked for or remembered.
-    pub wanted: Directory,
+    /// The task's tag as it was found before.
+    pub memo: Memo,
+    /// Keeps what follows aligned.
+    pub _pad: u32,
     /// Directories that this task has been in; see `directory`.
     pub directories: [Directory; DIRECTORIES],
     /// The creation that `path_mknod` refused last while its name was still being looked up.
@@ -66,11 +67,18 @@ impl Scratch {
     }
 }
 
-/// The task's scratch.
+/// The running task's scratch, if it has one yet.
 #[inline(always)]
-pub fn of(task: Task) -> Result<&'static mut Scratch, Fault> {
+pub fn find(task: Task) -> Option<&'static mut Scratch> {
     // SAFETY: null or a whole value that belongs to the running task alone; programs that run for
     // one task do not nest.
+    unsafe { SCRATCH.get(task).as_mut() }
+}
+
+/// The running task's scratch, made where there is none.
+#[inline(always)]
+pub fn of(task: Task) -> Result<&'static mut Scratch, Fault> {
+    // SAFETY: as in `find`.
     unsafe { SCRATCH.get_or_create(task, core::ptr::null_mut()).as_mut() }.ok_or(Fault::NO_SCRATCH)
 }
 

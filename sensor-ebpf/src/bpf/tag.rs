@@ -1,10 +1,54 @@
 //! From a task to the agent that it belongs to.
 
 use sensor_ebpf::hook::Fault;
-use sensor_ebpf::tag::Tag;
+use sensor_ebpf::tag::{Agent, Memo, Tag};
 
-use super::maps::TAGS;
+use super::maps::{AGENTS, TAGS};
+use super::scratch::{self, Scratch};
 use super::vmlinux::{Task, offset, read};
+
+/// A tagged task, its agent, and its room to work in.
+pub struct Entered {
+    /// The tag.
+    pub tag: Tag,
+    /// The agent's slot.
+    pub agent: *mut Agent,
+    /// The task's own scratch.
+    pub scratch: *mut Scratch,
+}
+
+/// Who the running task is; `None` if it has no tag. Its tag is noted in its scratch, where the next
+/// call finds it with the one lookup that it needs anyway.
+#[inline(always)]
+pub fn enter(task: Task) -> Result<Option<Entered>, Fault> {
+    if let Some(scratch) = scratch::find(task) {
+        let Memo { tag, moves } = scratch.memo;
+        // What it says of an agent that is gone says nothing of the task.
+        if let Ok(agent) = agent_of(tag)
+            // SAFETY: a whole agent.
+            && unsafe { (*agent).moves } == moves
+        {
+            return Ok(Some(Entered { tag, agent, scratch }));
+        }
+    }
+    let Some(tag) = of(task)? else { return Ok(None) };
+    let agent = agent_of(tag)?;
+    let scratch = scratch::of(task)?;
+    // SAFETY: as above.
+    scratch.memo = Memo { tag, moves: unsafe { (*agent).moves } };
+    Ok(Some(Entered { tag, agent, scratch }))
+}
+
+/// The agent that a tag names, while it is the one that the tag was made for.
+#[inline(always)]
+fn agent_of(tag: Tag) -> Result<*mut Agent, Fault> {
+    let agent = AGENTS.get_ptr_mut(tag.agent).ok_or(Fault::STALE_TAG)?;
+    // SAFETY: a whole agent in an array map, which is never freed; userspace changes the epoch only
+    // while no task bears the old one.
+    let epoch = unsafe { (*agent).epoch };
+    // A free slot has epoch 0 and no policy of its own, so a tag that says 0 means nobody.
+    if epoch == 0 || epoch != tag.epoch { Err(Fault::STALE_TAG) } else { Ok(agent) }
+}
 
 /// Local-storage maps that one task may have values in before the second look gives up. Each
 /// takes a loaded map of another program, so nothing tagged can add to them.

@@ -153,6 +153,21 @@ impl Task {
         }
     }
 
+    /// The task's mount namespace as [`mount_namespace`](Self::mount_namespace) has it, and its event
+    /// counter, which grows with each change of a mount in it (`fs/namespace.c:touch_mnt_namespace`).
+    #[inline(always)]
+    pub fn mount_events(self) -> (u64, u64) {
+        // SAFETY: a trusted task, and pointer or integer fields of it and of what it points to.
+        unsafe {
+            let nsproxy: *const Opaque = load(self.0, offset!(task_nsproxy));
+            if nsproxy.is_null() {
+                return (0, 0);
+            }
+            let namespace: *const Opaque = load(nsproxy, offset!(nsproxy_mnt_ns));
+            (namespace as u64, load(namespace, offset!(mnt_namespace_event)))
+        }
+    }
+
     /// Address of the `struct pid` of the task's thread group.
     #[inline(always)]
     pub fn thread_group(self) -> Result<u64, Fault> {

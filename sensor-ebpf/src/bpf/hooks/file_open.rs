@@ -10,7 +10,6 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::scratch;
 use crate::bpf::vmlinux::{File, S_IFBLK, S_IFCHR, S_IFDIR};
 
 /// `FMODE_READ` (`include/linux/fs.h`).
@@ -37,7 +36,7 @@ fn try_file_open(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let place = file.place();
     let dentry = place.dentry as u64;
     let mut rights = requested(file.mode(), file.flags(), file.file_type());
-    let scratch = scratch::of(actor.task)?;
+    let scratch = actor.scratch();
     if file.mode() & FMODE_CREATED != 0 && scratch.reported != dentry {
         // A creation that `path_mknod` let through in order to have it reported here.
         rights |= Rights::CREATE;

@@ -17,7 +17,7 @@ use sensor_ebpf::rights::Rights;
 use sensor_ebpf::verdict::Verdict;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::scratch::{self, Scratch};
+use crate::bpf::scratch::Scratch;
 use crate::bpf::vmlinux::{Opaque, Place, S_IFBLK, S_IFCHR, S_IFMT, offset, read};
 
 #[lsm(hook = "path_mknod")]
@@ -40,7 +40,7 @@ fn try_path_mknod(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     if ruling.decision.verdict == Verdict::Allow {
         return Ok(ruling);
     }
-    let scratch = scratch::of(actor.task)?;
+    let scratch = actor.scratch();
     let flags: u32 = read(dentry + offset!(dentry_flags))?;
     let speculative = u64::from(flags) & offset!(dcache_par_lookup) != 0;
     if speculative && ruling.decision.verdict == Verdict::Audit {
