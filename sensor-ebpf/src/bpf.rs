@@ -5,9 +5,11 @@ mod directory;
 mod emit;
 mod hooks;
 mod judge;
+mod maker;
 mod maps;
 mod object;
 mod path;
+mod peer;
 mod scratch;
 mod tag;
 #[cfg(feature = "kernel-trace")]

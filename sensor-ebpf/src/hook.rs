@@ -48,6 +48,8 @@ macro_rules! hooks {
 pub const EPERM: i32 = 1;
 /// `EAGAIN`: what `fork` answers when it cannot get what it needs.
 pub const EAGAIN: i32 = 11;
+/// `ENOMEM`: what `socket` answers when it cannot get what it needs.
+pub const ENOMEM: i32 = 12;
 /// `EACCES`: for files, programs and peers. Shells keep searching `PATH` on it and libraries try
 /// their next file or address, as they do for an ordinary permission error.
 pub const EACCES: i32 = 13;
@@ -91,6 +93,10 @@ hooks! {
     PATH_CHROOT = 28, "path_chroot", EPERM;
     PATH_CHMOD = 29, "path_chmod", EPERM;
     PATH_CHOWN = 30, "path_chown", EPERM;
+    SOCKET_POST_CREATE = 85, "socket_post_create", ENOMEM;
+    SOCKET_LISTEN = 86, "socket_listen", EACCES;
+    SOCKET_ACCEPT = 87, "socket_accept", EACCES;
+    SOCKET_SETSOCKOPT = 88, "socket_setsockopt", EPERM;
 }
 
 impl Hook {
@@ -140,10 +146,10 @@ faults! {
     FOREIGN_MOUNT = 6, "detached mount or foreign mount namespace";
     /// Names kept changing while the path was read.
     UNSTABLE_PATH = 7, "path changed while it was read";
-    /// The tag could not be copied to a child.
+    /// The tag could not be copied to a child or to a socket.
     NO_TAG = 8, "tag not copied";
-    /// An address that is shorter than its family demands.
-    BAD_ADDRESS = 9, "malformed address";
+    /// An address or control message that is shorter than its kind demands.
+    BAD_ADDRESS = 9, "malformed address or control message";
     /// A socket family that no subject can express.
     UNKNOWN_FAMILY = 10, "unknown socket family";
     /// A directory that may not be moved or linked where its files would gain rights.

@@ -82,10 +82,20 @@ layout! {
     socket_sk = "socket", "sk";
     sock_family = "sock", "__sk_common.skc_family";
     sock_protocol = "sock", "sk_protocol";
+    sock_type = "sock", "sk_type";
+    sock_storage = "sock", "sk_bpf_storage";
+    sock_local_port = "sock", "__sk_common.skc_num";
+    sock_local_v4 = "sock", "__sk_common.skc_rcv_saddr";
+    sock_local_v6 = "sock", "__sk_common.skc_v6_rcv_saddr";
+    sock_peer_port = "sock", "__sk_common.skc_dport";
+    sock_peer_v4 = "sock", "__sk_common.skc_daddr";
+    sock_peer_v6 = "sock", "__sk_common.skc_v6_daddr";
     unix_path = "unix_sock", "path";
     unix_addr = "unix_sock", "addr";
     unix_addr_len = "unix_address", "len";
     unix_addr_name = "unix_address", "name";
     msghdr_name = "msghdr", "msg_name";
     msghdr_namelen = "msghdr", "msg_namelen";
+    msghdr_control = "msghdr", "msg_control";
+    msghdr_controllen = "msghdr", "msg_controllen";
 }

@@ -13,6 +13,7 @@ pub mod layout;
 pub mod limits;
 pub mod moves;
 pub mod rights;
+pub mod sockopt;
 pub mod subject;
 pub mod table;
 pub mod tag;

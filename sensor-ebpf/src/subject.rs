@@ -8,6 +8,7 @@
 //! | [`KIND_ABSTRACT`] | the name of an abstract unix socket, without its leading NUL |
 //! | [`KIND_ANON`] | one of the `ANON_*` bytes: a file that lives on no mounted file system |
 //! | [`KIND_PROCESS`] | pid (4, big-endian) of a process outside the agent; only named in events |
+//! | [`KIND_OPTION`] | level (4, big-endian) and number (4) of a socket option; only named in events |
 
 use crate::limits::OBJECT_MAX;
 
@@ -21,6 +22,8 @@ pub const KIND_ABSTRACT: u8 = 3;
 pub const KIND_ANON: u8 = 4;
 /// A process outside the agent. No policy judges it yet, but events name it.
 pub const KIND_PROCESS: u8 = 5;
+/// A socket option or control message that no agent may use; see [`crate::sockopt`].
+pub const KIND_OPTION: u8 = 16;
 
 /// Transports, numbered as IP protocols; anything else cannot be expressed and is
 /// [`TRANSPORT_OTHER`], which no policy can allow.
@@ -118,6 +121,32 @@ pub fn destination(address: [u8; 16]) -> [u8; 16] {
     }
 }
 
+/// The IPv4 address, as subjects write it, that a translator or tunnel on the way to `address`
+/// would go to, where the address has one in it: NAT64 (RFC 6052's `64:ff9b::/96`, and the local
+/// `64:ff9b:1::/48` of RFC 8215 in its last four bytes), 6to4 (RFC 3056), SIIT (RFC 2765) and
+/// IPv4-compatible addresses (RFC 4291). Whether there is such a gateway nobody can know, so that
+/// both addresses must be allowed.
+#[inline(always)]
+#[must_use]
+pub fn translated(address: [u8; 16]) -> Option<[u8; 16]> {
+    let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15] = address;
+    let high = u64::from_be_bytes([a0, a1, a2, a3, a4, a5, a6, a7]);
+    let middle = u32::from_be_bytes([a8, a9, a10, a11]);
+    let low = u32::from_be_bytes([a12, a13, a14, a15]);
+    let last = (high == 0x0064_ff9b_0000_0000 && middle == 0)
+        || high >> 16 == 0x0064_ff9b_0001
+        || (high == 0 && middle == 0xffff_0000)
+        // `::` and `::1` are addresses of their own.
+        || (high == 0 && middle == 0 && low > 1);
+    if last {
+        Some(mapped([a12, a13, a14, a15]))
+    } else if high >> 48 == 0x2002 {
+        Some(mapped([a2, a3, a4, a5]))
+    } else {
+        None
+    }
+}
+
 impl ObjectSubject {
     /// Nothing yet.
     #[inline(always)]
@@ -192,6 +221,23 @@ impl ObjectSubject {
         subject
     }
 
+    /// A [`KIND_OPTION`] subject.
+    #[inline(always)]
+    #[must_use]
+    pub fn option(level: u32, number: u32) -> ObjectSubject {
+        let mut subject = ObjectSubject::new();
+        let (level, number) = (level.to_be_bytes(), number.to_be_bytes());
+        subject.bytes[0] = KIND_OPTION;
+        let mut i = 0;
+        while i < 4 {
+            subject.bytes[1 + i] = level[i];
+            subject.bytes[5 + i] = number[i];
+            i += 1;
+        }
+        subject.len = 9;
+        subject
+    }
+
     /// The bytes in use.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -220,6 +266,30 @@ mod tests {
     }
 
     #[test]
+    fn addresses_with_an_address_in_them_go_there_too() {
+        let v6 = |s: &str| s.parse::<core::net::Ipv6Addr>().unwrap().octets();
+        let metadata = Some(mapped([169, 254, 169, 254]));
+        for (address, inner) in [
+            ("64:ff9b::169.254.169.254", metadata),
+            ("64:ff9b:1::169.254.169.254", metadata),
+            ("64:ff9b:1:7::169.254.169.254", metadata),
+            ("2002:a9fe:a9fe::1", metadata),
+            ("::ffff:0:169.254.169.254", metadata),
+            ("::169.254.169.254", metadata),
+            ("64:ff9b:0:1::1.2.3.4", None),
+            ("64:ff9b::1:102:304", None),
+            ("64:ff9b:2::1.2.3.4", None),
+            ("2003:a9fe:a9fe::1", None),
+            ("2001:db8::1", None),
+            ("::1", None),
+            ("::", None),
+            ("::ffff:1.2.3.4", None),
+        ] {
+            assert_eq!(translated(v6(address)), inner, "{address}");
+        }
+    }
+
+    #[test]
     fn subjects_have_the_documented_shape() {
         let inet = ObjectSubject::inet(TRANSPORT_TCP, mapped([10, 1, 2, 3]), 0x1234);
         assert_eq!(
@@ -228,6 +298,7 @@ mod tests {
         );
         assert_eq!(ObjectSubject::family(2, 1, 262).as_bytes(), [1, 0, 2, 1, 1, 6]);
         assert_eq!(ObjectSubject::anon(ANON_PIPE).as_bytes(), [4, b'p']);
+        assert_eq!(ObjectSubject::option(41, 57).as_bytes(), [16, 0, 0, 0, 41, 0, 0, 0, 57]);
     }
 
     #[test]

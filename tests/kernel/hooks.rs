@@ -23,19 +23,25 @@ mod sb_mount;
 mod sb_pivotroot;
 mod sb_remount;
 mod sb_umount;
+mod socket_accept;
 mod socket_bind;
 mod socket_connect;
 mod socket_create;
+mod socket_listen;
+mod socket_post_create;
 mod socket_sendmsg;
+mod socket_setsockopt;
 mod task_alloc;
 mod task_kill;
 mod unix_may_send;
 mod unix_stream_connect;
 mod userns_create;
 
+use sensor_ebpf::hook::Hook;
+
 use crate::support::case::Case;
 
-/// The case of each hook but `task_alloc`, which refuses nothing that a policy could allow.
+/// The case of each hook but [`WITHOUT_CASE`].
 pub const CASES: &[&Case] = &[
     &file_open::CASE,
     &bprm_check_security::CASE,
@@ -67,4 +73,11 @@ pub const CASES: &[&Case] = &[
     &path_chroot::CASE,
     &path_chmod::CASE,
     &path_chown::CASE,
+    &socket_listen::CASE,
+    &socket_setsockopt::CASE,
 ];
+
+/// Hooks that have tests of their own instead: they refuse nothing that a policy could allow, or only
+/// what a process has from before its tag.
+pub const WITHOUT_CASE: &[Hook] =
+    &[Hook::TASK_ALLOC, Hook::SOCKET_POST_CREATE, Hook::SOCKET_ACCEPT];

@@ -1,8 +1,8 @@
 //! Every map, with who writes and who reads it.
 
-use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, PerCpuArray, RingBuf};
-use aya_ebpf::helpers::generated::bpf_task_storage_get;
+use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use sensor_ebpf::hook::FAULT_SLOTS;
 use sensor_ebpf::layout::Layout;
@@ -10,7 +10,7 @@ use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, RING_BYTES, TABLE_WORDS};
 use sensor_ebpf::tag::{Agent, Tag};
 
 use super::scratch::Scratch;
-use super::vmlinux::Task;
+use super::vmlinux::{Opaque, Task};
 
 /// Definition of a `BPF_MAP_TYPE_TASK_STORAGE` map, for which aya-ebpf has no wrapper. The fields
 /// only make the BTF that the loader reads: integers are lengths of arrays, types are pointees.
@@ -78,6 +78,60 @@ impl<T> TaskStorage<T> {
     }
 }
 
+/// Definition of a `BPF_MAP_TYPE_SK_STORAGE` map whose values pass to the sockets that a listening
+/// one makes (`BPF_F_CLONE`), which aya-ebpf's wrapper cannot ask for. As [`TaskStorage`].
+#[repr(C)]
+pub struct SocketStorage<T> {
+    r#type: *const [i32; 24],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize],
+}
+
+// SAFETY: as for `TaskStorage`.
+unsafe impl<T> Sync for SocketStorage<T> {}
+
+impl<T> SocketStorage<T> {
+    const fn new() -> SocketStorage<T> {
+        SocketStorage {
+            r#type: core::ptr::null(),
+            key: core::ptr::null(),
+            value: core::ptr::null(),
+            max_entries: core::ptr::null(),
+            map_flags: core::ptr::null(),
+        }
+    }
+
+    /// The value of a `struct sock` that the verifier knows, or null.
+    #[inline(always)]
+    pub fn get(&'static self, sk: *const Opaque) -> *mut T {
+        self.call(sk, core::ptr::null_mut(), 0)
+    }
+
+    /// The same, made as `initial` where there is none; null if that failed.
+    #[inline(always)]
+    pub fn get_or_create(&'static self, sk: *const Opaque, initial: *mut T) -> *mut T {
+        const BPF_SK_STORAGE_GET_F_CREATE: u64 = 1;
+        self.call(sk, initial, BPF_SK_STORAGE_GET_F_CREATE)
+    }
+
+    #[inline(always)]
+    fn call(&'static self, sk: *const Opaque, initial: *mut T, flags: u64) -> *mut T {
+        // SAFETY: the helper takes any socket that the verifier knows; `initial` is null or points
+        // to a whole value on the stack, which the verifier checks against the map's value size.
+        unsafe {
+            bpf_sk_storage_get(
+                core::ptr::from_ref(self).cast_mut().cast(),
+                sk.cast_mut().cast(),
+                initial.cast(),
+                flags,
+            )
+        }
+        .cast()
+    }
+}
+
 /// A policy table.
 pub type Table = [u32; TABLE_WORDS];
 
@@ -93,6 +147,11 @@ pub static SCRATCH: TaskStorage<Scratch> = TaskStorage::new();
 /// Task → room for the second subject of a rename or link. Made at first use.
 #[btf_map]
 pub static SCRATCH_PEER: TaskStorage<Scratch> = TaskStorage::new();
+
+/// Socket → tag of the task that made it. Written by `socket_post_create`; passes to the sockets
+/// that a listening one accepts. A socket without a value came from outside.
+#[btf_map]
+pub static MAKERS: SocketStorage<Tag> = SocketStorage::new();
 
 /// Agent slot → agent. Written by userspace; the programs only advance its counters.
 #[btf_map]

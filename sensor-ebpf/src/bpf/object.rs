@@ -7,9 +7,9 @@
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::OBJECT_MAX;
-use sensor_ebpf::subject::{KIND_ABSTRACT, ObjectSubject, mapped, transport};
+use sensor_ebpf::subject::{KIND_ABSTRACT, ObjectSubject, TRANSPORT_OTHER, mapped, transport};
 
-use super::vmlinux::{masked, offset, read};
+use super::vmlinux::{Opaque, load, masked, offset, read};
 
 /// `AF_UNSPEC` (`include/linux/socket.h`).
 pub const AF_UNSPEC: u16 = 0;
@@ -19,19 +19,25 @@ pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
 /// See [`AF_UNSPEC`].
 pub const AF_INET6: u16 = 10;
-/// See [`AF_UNSPEC`].
-pub const AF_NETLINK: u16 = 16;
+/// `SOCK_RAW` (`include/linux/net.h`).
+const SOCK_RAW: u16 = 3;
 
 /// Bytes of `struct sockaddr_in` that matter: family, port, address.
 const SOCKADDR_IN: u32 = 16;
 /// `SIN6_LEN_RFC2133`: what the kernel takes for a whole `sockaddr_in6`.
 const SOCKADDR_IN6: u32 = 24;
 
-/// A socket, by the addresses of its kernel structures.
+/// What a socket is.
 #[derive(Clone, Copy)]
 pub struct Socket {
+    /// Its `struct sock`.
+    pub sk: *const Opaque,
     /// `AF_*`.
     pub family: u16,
+    /// `SOCK_*`.
+    pub kind: u16,
+    /// `IPPROTO_*` or the family's own numbers.
+    pub protocol: u16,
     /// Transport byte of subjects.
     pub transport: u8,
 }
@@ -47,25 +53,69 @@ pub struct Address {
     pub port: u16,
 }
 
+/// The `struct sock` of a `struct socket`. Since 6.8 the verifier takes it for one that may be null.
+#[inline(always)]
+pub fn sock_of(socket: *const Opaque) -> Result<*const Opaque, Fault> {
+    // SAFETY: a hook's `struct socket *` argument, and one of its pointer fields.
+    let sk: *const Opaque = unsafe { load(socket, offset!(socket_sk)) };
+    if sk.is_null() { Err(Fault::UNREADABLE) } else { Ok(sk) }
+}
+
 impl Socket {
-    /// The socket of a `struct socket`.
+    /// The socket of a hook's `struct socket *`.
     #[inline(always)]
-    pub fn of(socket: u64) -> Result<Socket, Fault> {
-        Self::of_sock(read(socket + offset!(socket_sk))?)
+    pub fn of(socket: *const Opaque) -> Result<Socket, Fault> {
+        let sk = sock_of(socket)?;
+        // SAFETY: a `struct sock` that the verifier knows, and three of its 16-bit fields.
+        let (family, kind, protocol): (u16, u16, u16) = unsafe {
+            (
+                load(sk, offset!(sock_family)),
+                load(sk, offset!(sock_type)),
+                load(sk, offset!(sock_protocol)),
+            )
+        };
+        // A raw socket writes its own headers: what they say is no address that anybody judged.
+        let transport = if kind == SOCK_RAW { TRANSPORT_OTHER } else { transport(protocol) };
+        Ok(Socket { sk, family, kind, protocol, transport })
     }
 
-    /// The socket of a `struct sock`.
+    /// Whether rules can name its peers: TCP, UDP and ICMP echo over IPv4 or IPv6.
     #[inline(always)]
-    pub fn of_sock(sk: u64) -> Result<Socket, Fault> {
-        let family = read(sk + offset!(sock_family))?;
-        let protocol = read(sk + offset!(sock_protocol))?;
-        Ok(Socket { family, transport: transport(protocol) })
+    pub fn is_addressed(self) -> bool {
+        (self.family == AF_INET || self.family == AF_INET6) && self.transport != TRANSPORT_OTHER
     }
 
-    /// Whether it is of one of the IP families.
+    /// The address that it is bound to, or will be when it listens; port 0 is any free one.
     #[inline(always)]
-    pub fn is_inet(self) -> bool {
-        self.family == AF_INET || self.family == AF_INET6
+    pub fn local(self) -> Address {
+        // SAFETY: a `struct sock` that the verifier knows, and its own addresses.
+        unsafe {
+            let port = load(self.sk, offset!(sock_local_port));
+            let address = if self.family == AF_INET {
+                mapped(load(self.sk, offset!(sock_local_v4)))
+            } else {
+                pair(
+                    load(self.sk, offset!(sock_local_v6)),
+                    load(self.sk, offset!(sock_local_v6) + 8),
+                )
+            };
+            Address { named: true, address, port }
+        }
+    }
+
+    /// The address that it is connected to.
+    #[inline(always)]
+    pub fn peer(self) -> Address {
+        // SAFETY: as in `local`.
+        unsafe {
+            let port = u16::from_be(load(self.sk, offset!(sock_peer_port)));
+            let address = if self.family == AF_INET {
+                mapped(load(self.sk, offset!(sock_peer_v4)))
+            } else {
+                pair(load(self.sk, offset!(sock_peer_v6)), load(self.sk, offset!(sock_peer_v6) + 8))
+            };
+            Address { named: true, address, port }
+        }
     }
 
     /// The address that the caller named.
@@ -96,6 +146,14 @@ impl Socket {
             Err(Fault::BAD_ADDRESS)
         }
     }
+}
+
+/// The 16 bytes that two words in memory order are.
+#[inline(always)]
+fn pair(first: u64, second: u64) -> [u8; 16] {
+    let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) =
+        (first.to_ne_bytes(), second.to_ne_bytes());
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }
 
 /// Writes the name of the abstract unix socket in the `sockaddr_un` at `from`, which is `len` bytes

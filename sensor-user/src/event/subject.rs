@@ -35,6 +35,13 @@ pub enum Subject {
     Anon(u8),
     /// A process outside the agent.
     Process(u32),
+    /// A socket option or control message that no agent may use.
+    Option {
+        /// `SOL_*`.
+        level: u32,
+        /// Its number there.
+        number: u32,
+    },
     /// An object that this version does not know.
     Unknown(Bytes),
 }
@@ -62,6 +69,10 @@ impl Subject {
             [s::KIND_ABSTRACT, ..] => Subject::Abstract(bytes.slice(1..)),
             [s::KIND_ANON, what] => Subject::Anon(what),
             [s::KIND_PROCESS, a, b, c, d] => Subject::Process(u32::from_be_bytes([a, b, c, d])),
+            [s::KIND_OPTION, l0, l1, l2, l3, n0, n1, n2, n3] => Subject::Option {
+                level: u32::from_be_bytes([l0, l1, l2, l3]),
+                number: u32::from_be_bytes([n0, n1, n2, n3]),
+            },
             _ => Subject::Unknown(bytes),
         }
     }
@@ -98,6 +109,13 @@ impl fmt::Display for Subject {
             Subject::Anon(s::ANON_SOCKET) => f.write_str("(socket)"),
             Subject::Anon(_) => f.write_str("(kernel object)"),
             Subject::Process(pid) => write!(f, "process {pid}"),
+            Subject::Option { level, number } => {
+                write!(f, "socket option {level}/{number}")?;
+                match sensor_ebpf::sockopt::name(*level, *number) {
+                    Some(name) => write!(f, " ({name})"),
+                    None => Ok(()),
+                }
+            }
             Subject::Unknown(bytes) => write!(f, "object {}", printable(bytes)),
         }
     }
@@ -181,6 +199,8 @@ mod tests {
         assert_eq!(shown(&ObjectSubject::family(99, 9, 0)), "socket family 99, type 9, protocol 0");
         assert_eq!(shown(&ObjectSubject::anon(b'm')), "(memory file)");
         assert_eq!(shown(&ObjectSubject::process(77)), "process 77");
+        assert_eq!(shown(&ObjectSubject::option(41, 57)), "socket option 41/57 (IPV6_RTHDR)");
+        assert_eq!(shown(&ObjectSubject::option(1, 2)), "socket option 1/2");
         assert_eq!(
             Subject::object(Bytes::from_static(b"\x03a\nb")),
             Subject::Abstract(Bytes::from_static(b"a\nb"))

@@ -82,6 +82,18 @@ pub fn reuse(socket: &OwnedFd) -> Res {
     sys!(SYS_setsockopt, socket.as_raw_fd(), libc::SOL_SOCKET, name, Ref(&on), size).map(drop)
 }
 
+/// `setsockopt(2)`.
+pub fn set_option(socket: &OwnedFd, level: i32, name: i32, value: &[u8]) -> Res {
+    sys!(SYS_setsockopt, socket.as_raw_fd(), level, name, value, value.len()).map(drop)
+}
+
+/// `accept4(2)`.
+pub fn accept(socket: &OwnedFd) -> Res<OwnedFd> {
+    let fd = sys!(SYS_accept4, socket.as_raw_fd(), 0, 0, libc::SOCK_CLOEXEC)?;
+    // SAFETY: a descriptor that the kernel has just made.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 /// `listen(2)`.
 pub fn listen(socket: &OwnedFd) -> Res {
     sys!(SYS_listen, socket.as_raw_fd(), 64).map(drop)
@@ -112,6 +124,24 @@ fn message(to: &Address, piece: &[usize; 2]) -> [usize; 7] {
 pub fn send_message(socket: &OwnedFd, bytes: &[u8], to: &Address) -> Res {
     let piece = [bytes.word(), bytes.len()];
     let header = message(to, &piece);
+    sys!(SYS_sendmsg, socket.as_raw_fd(), Ref(&header), 0).map(drop)
+}
+
+/// A control message of `sendmsg(2)`.
+pub fn control(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
+    let mut bytes = (16 + data.len()).to_ne_bytes().to_vec();
+    bytes.extend(level.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(data);
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes
+}
+
+/// `sendmsg(2)` with control messages.
+pub fn send_with(socket: &OwnedFd, bytes: &[u8], to: &Address, controls: &[u8]) -> Res {
+    let piece = [bytes.word(), bytes.len()];
+    let mut header = message(to, &piece);
+    (header[4], header[5]) = (controls.word(), controls.len());
     sys!(SYS_sendmsg, socket.as_raw_fd(), Ref(&header), 0).map(drop)
 }
 

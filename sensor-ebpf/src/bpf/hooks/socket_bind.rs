@@ -10,7 +10,8 @@ use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::object::{AF_NETLINK, AF_UNIX, Socket, abstract_name};
+use crate::bpf::object::{AF_UNIX, Socket, abstract_name};
+use crate::bpf::peer::{judge_kind, judge_local};
 use crate::bpf::vmlinux::read;
 
 /// Family and first byte of the name: a shorter address asks the kernel to pick an unused name.
@@ -23,27 +24,24 @@ pub fn socket_bind(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_socket_bind(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    let socket = Socket::of(ctx.arg::<u64>(0))?;
+    let socket = Socket::of(ctx.arg(0))?;
     let (from, len) = (ctx.arg::<u64>(1), ctx.arg::<u32>(2));
-    if socket.family == AF_NETLINK {
-        return Ok(Ruling::ALLOW);
-    }
-    let mut subject = ObjectSubject::new();
     if socket.family == AF_UNIX {
         let first: [u8; 3] = read(from)?;
         if len < ABSTRACT_MIN || first[2] != 0 {
             return Ok(Ruling::ALLOW);
         }
+        let mut subject = ObjectSubject::new();
         abstract_name(&mut subject, from, len)?;
-    } else if socket.is_inet() {
-        let at = socket.address(from, len)?;
-        if !at.named {
-            // `AF_UNSPEC` on an IPv6 socket, which the kernel refuses.
-            return Err(Fault::BAD_ADDRESS);
-        }
-        subject.set_inet(socket.transport, &at.address, at.port);
-    } else {
-        return Err(Fault::UNKNOWN_FAMILY);
+        return actor.judge_object(Hook::SOCKET_BIND, Rights::BIND, &subject);
     }
-    actor.judge_object(Hook::SOCKET_BIND, Rights::BIND, &subject)
+    if !socket.is_addressed() {
+        return judge_kind(actor, Hook::SOCKET_BIND, socket);
+    }
+    let at = socket.address(from, len)?;
+    if !at.named {
+        // `AF_UNSPEC` on an IPv6 socket, which the kernel refuses.
+        return Err(Fault::BAD_ADDRESS);
+    }
+    judge_local(actor, Hook::SOCKET_BIND, socket, &at)
 }

@@ -8,10 +8,10 @@ use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::subject::{ObjectSubject, destination};
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::object::{AF_NETLINK, AF_UNIX, AF_UNSPEC, Socket};
+use crate::bpf::object::{AF_UNIX, AF_UNSPEC, Socket};
+use crate::bpf::peer::{judge_kind, judge_peer};
 use crate::bpf::vmlinux::read;
 
 #[lsm(hook = "socket_connect")]
@@ -21,12 +21,12 @@ pub fn socket_connect(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_socket_connect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    let socket = Socket::of(ctx.arg::<u64>(0))?;
-    if socket.family == AF_UNIX || socket.family == AF_NETLINK {
+    let socket = Socket::of(ctx.arg(0))?;
+    if socket.family == AF_UNIX {
         return Ok(Ruling::ALLOW);
     }
-    if !socket.is_inet() {
-        return Err(Fault::UNKNOWN_FAMILY);
+    if !socket.is_addressed() {
+        return judge_kind(actor, Hook::SOCKET_CONNECT, socket);
     }
     let from = ctx.arg::<u64>(1);
     if read::<u16>(from)? == AF_UNSPEC {
@@ -37,6 +37,5 @@ fn try_socket_connect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> 
     if !to.named {
         return Ok(Ruling::ALLOW);
     }
-    let subject = ObjectSubject::inet(socket.transport, destination(to.address), to.port);
-    actor.judge_object(Hook::SOCKET_CONNECT, Rights::CONNECT, &subject)
+    judge_peer(actor, Hook::SOCKET_CONNECT, Rights::CONNECT, socket, &to)
 }
