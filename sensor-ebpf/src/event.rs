@@ -42,6 +42,11 @@ pub struct EventHeader {
     pub ppid: u32,
     /// Real user id in the initial user namespace.
     pub uid: u32,
+    /// Real group id in the initial user namespace.
+    pub gid: u32,
+    /// Id of the table that judged ([`crate::table::H_ID`]), within which `rule` is a number; 0 if
+    /// none did.
+    pub table: u32,
     /// [`SUBJECT_PATH`], [`SUBJECT_OBJECT`] or [`SUBJECT_NONE`].
     pub subject_kind: u32,
     /// Bytes of subject.
@@ -52,9 +57,9 @@ pub struct EventHeader {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<EventHeader>() == 112);
+const _: () = assert!(size_of::<EventHeader>() == 120);
 const _: () = assert!(core::mem::offset_of!(EventHeader, agent) == 32);
-const _: () = assert!(core::mem::offset_of!(EventHeader, comm) == 96);
+const _: () = assert!(core::mem::offset_of!(EventHeader, comm) == 104);
 
 /// The event has no subject.
 pub const SUBJECT_NONE: u32 = 0;

@@ -21,4 +21,4 @@ pub mod verdict;
 
 /// Version of everything in this crate that crosses the kernel boundary. The loader writes it into
 /// the object, and refuses pinned objects that carry another one.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

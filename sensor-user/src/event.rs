@@ -6,6 +6,8 @@ pub mod human;
 pub mod json;
 pub mod subject;
 
+use std::time::{Duration, SystemTime};
+
 use sensor_ebpf::event::EventHeader;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
@@ -41,6 +43,8 @@ pub struct Context<'a> {
     pub agent: &'a str,
     /// The policy's name.
     pub policy: &'a str,
+    /// Digest of the version of it that judged.
+    pub version: &'a str,
     /// The deciding rule; `None` where no rule speaks of it.
     pub rule: Option<Rule<'a>>,
 }
@@ -80,4 +84,13 @@ impl Event {
             _ => Some("unknown"),
         }
     }
+}
+
+/// When the machine was booted, by the wall clock as it is now: events count from then.
+#[must_use]
+pub fn boot_time() -> SystemTime {
+    let mut since = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec; this clock always exists (2.6.39).
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut since) };
+    SystemTime::now() - Duration::new(since.tv_sec as u64, since.tv_nsec as u32)
 }

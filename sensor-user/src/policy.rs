@@ -140,6 +140,14 @@ impl Compiled {
     }
 }
 
+/// The name that a policy gives itself; `None` if its form is too wrong to tell.
+#[must_use]
+pub fn name(source: &Source) -> Option<String> {
+    let mut diagnostics = Diagnostics::default();
+    let file = diagnostics.source(source.clone());
+    read::manifest(file, &mut diagnostics).map(|manifest| manifest.name)
+}
+
 /// Compiles a policy. `Ok` carries warnings too.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! fail where the kernel cannot enforce; none passes by being left out. Each hook has a file of its
 //! own in [`hooks`]; what belongs to no single hook is beside it.
 
+mod adopt;
 mod after;
 mod agreement;
 mod audit;

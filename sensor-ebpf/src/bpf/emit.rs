@@ -154,7 +154,10 @@ unsafe fn fill(
         (*header).pid = (pid_tgid >> 32) as u32;
         (*header).tid = pid_tgid as u32;
         (*header).ppid = actor.task.parent_tgid();
-        (*header).uid = bpf_get_current_uid_gid() as u32;
+        let uid_gid = bpf_get_current_uid_gid();
+        (*header).uid = uid_gid as u32;
+        (*header).gid = (uid_gid >> 32) as u32;
+        (*header).table = actor.judged_by.get();
         (*header).subject_kind = ruling.subject.kind;
         bpf_get_current_comm((&raw mut (*header).comm).cast(), 16);
     }

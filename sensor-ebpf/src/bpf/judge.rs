@@ -1,6 +1,7 @@
 //! From a hook's arguments to its return value, in one place: who acts, what the policy says, and
 //! the only way out, which decides the errno, counts faults and sends the event.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
@@ -49,6 +50,9 @@ pub struct Actor {
     /// Its agent's slot; only the counters are written.
     pub agent: *mut Agent,
     scratch: *mut Scratch,
+    /// Id of the table that it was last judged by, 0 if none was: userspace may put another into
+    /// the slot at any moment, and rules have numbers only within one.
+    pub judged_by: Cell<u32>,
 }
 
 /// A subject in a task's scratch.
@@ -160,9 +164,13 @@ pub fn hook(hook: Hook, body: impl FnOnce(&Actor) -> Result<Ruling, Fault>) -> i
     }
     let actor = match tag::enter(task) {
         Ok(None) => return 0,
-        Ok(Some(entered)) => {
-            Actor { task, tag: entered.tag, agent: entered.agent, scratch: entered.scratch }
-        }
+        Ok(Some(entered)) => Actor {
+            task,
+            tag: entered.tag,
+            agent: entered.agent,
+            scratch: entered.scratch,
+            judged_by: Cell::new(0),
+        },
         // Whether the task is tagged may be just what could not be found out. Only a task that has
         // storage of some BPF program gets here; see `tag::of`.
         Err(fault) => {
@@ -232,7 +240,11 @@ impl Actor {
         let table = KernelTable(table.cast());
         let sound = table.word(table::H_MAGIC) == table::MAGIC
             && table.word(table::H_VERSION) == sensor_ebpf::ABI_VERSION;
-        if sound { Ok(table) } else { Err(Fault::NO_POLICY) }
+        if !sound {
+            return Err(Fault::NO_POLICY);
+        }
+        self.judged_by.set(table.word(table::H_ID));
+        Ok(table)
     }
 
     /// Names the file at `dentry` on `mnt`.

@@ -1,6 +1,6 @@
 //! Every map, with who writes and who reads it.
 
-use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC};
+use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
@@ -153,9 +153,12 @@ pub static SCRATCH_PEER: TaskStorage<Scratch> = TaskStorage::new();
 #[btf_map]
 pub static MAKERS: SocketStorage<Tag> = SocketStorage::new();
 
-/// Agent slot → agent. Written by userspace; the programs only advance its counters.
+/// Agent slot → agent. Written by userspace; the programs only advance its counters. Mapped into
+/// userspace's memory, because an update by system call would write the counters too, which the
+/// programs advance meanwhile.
 #[btf_map]
-pub static AGENTS: Array<Agent, { AGENTS_MAX as usize }> = Array::new();
+pub static AGENTS: Array<Agent, { AGENTS_MAX as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
 /// Policy slot → table. Replaced whole by userspace; a program uses one table from start to end.
 #[btf_map]

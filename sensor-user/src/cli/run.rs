@@ -17,6 +17,7 @@ use super::FAILED;
 use crate::engine::Engine;
 use crate::engine::stream::Stream;
 use crate::kernel::load::Pins;
+use crate::kernel::pins;
 use crate::kernel::support;
 use crate::launch::user::User;
 use crate::launch::{self, Launch, leftovers};
@@ -132,9 +133,6 @@ fn compile(args: &Args, user: Option<&User>) -> anyhow::Result<Option<Compiled>>
     Ok(compiled)
 }
 
-/// Where links are pinned, so that a killed launcher leaves its agent confined.
-const PINS: &str = "/sys/fs/bpf/picket";
-
 /// One command under the fence, from the first hook to the last leftover.
 struct Session {
     engine: Engine,
@@ -147,7 +145,7 @@ struct Session {
 impl Session {
     /// Puts the fence up.
     fn start(mut engine: Engine, tag: Tag, output: Output) -> anyhow::Result<Session> {
-        engine.attach_pinned(Pins::create(Path::new(PINS))?)?;
+        engine.attach_pinned(Pins::create(Path::new(pins::ROOT))?)?;
         let stream = engine.stream()?;
         Ok(Session { engine, stream, tag, output, started: Instant::now() })
     }

@@ -31,6 +31,12 @@ impl Stream {
         Ok(())
     }
 
+    /// Hands the next event that is there to `with`, and gives its room in the ring back only then:
+    /// whoever is killed meanwhile leaves the event to the next reader.
+    pub fn take<R>(&mut self, with: impl FnOnce(Result<Event, DecodeError>) -> R) -> Option<R> {
+        self.ring.get_mut().next().map(|record| with(decode(&record)))
+    }
+
     /// The next event that is there. To be called until it answers `None`, after each
     /// [`ready`](Self::ready).
     pub fn next_event(&mut self) -> Option<Result<Event, DecodeError>> {

@@ -105,6 +105,8 @@ fn header(from: &mut Bytes) -> EventHeader {
         tid: from.get_u32_le(),
         ppid: from.get_u32_le(),
         uid: from.get_u32_le(),
+        gid: from.get_u32_le(),
+        table: from.get_u32_le(),
         subject_kind: from.get_u32_le(),
         subject_len: from.get_u32_le(),
         peer_len: from.get_u32_le(),
@@ -124,7 +126,7 @@ mod tests {
         for long in 1..=4_u64 {
             record.extend(long.to_le_bytes());
         }
-        let words = [5, 6, 1, 3, 1, 1, 7, 0, 13, 8, 9, 10, 11, kind];
+        let words = [5, 6, 1, 3, 1, 1, 7, 0, 13, 8, 9, 10, 11, 12, 14, kind];
         for word in words.into_iter().chain([subject.len() as u32, peer.len() as u32]) {
             record.extend(word.to_le_bytes());
         }
@@ -142,6 +144,7 @@ mod tests {
         assert_eq!((header.time, header.seq, header.lost, header.cgroup), (1, 2, 3, 4));
         assert_eq!((header.agent, header.epoch, header.rule, header.errno), (5, 6, 7, 13));
         assert_eq!((header.pid, header.tid, header.ppid, header.uid), (8, 9, 10, 11));
+        assert_eq!((header.gid, header.table), (12, 14));
         assert_eq!((event.hook, event.verdict), (Hook::FILE_OPEN, Verdict::Deny));
         assert_eq!((event.requested, event.because), (Rights::READ, Rights::READ));
         assert_eq!(event.comm(), "cat");
@@ -161,7 +164,7 @@ mod tests {
             Err(DecodeError::Unknown { what: "kind of subject", number: 9 })
         );
         let mut long = whole.clone();
-        long[88..92].copy_from_slice(&5000_u32.to_le_bytes());
+        long[96..100].copy_from_slice(&5000_u32.to_le_bytes());
         assert!(matches!(decode(&long), Err(DecodeError::Unknown { what: "subject length", .. })));
     }
 }

@@ -1,12 +1,17 @@
 //! `bpf(2)` where aya has no wrapper: task storage by pidfd, and maps made at run time. The only
 //! file of this crate with unsafe code that concerns BPF.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_type};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_info, bpf_map_type};
 
 /// Types that may be handed to the kernel byte by byte.
 ///
@@ -21,8 +26,9 @@ unsafe impl Bytes for u32 {}
 unsafe impl Bytes for i32 {}
 // SAFETY: two 32-bit integers in `repr(C)`; its size is asserted where it is defined.
 unsafe impl Bytes for sensor_ebpf::tag::Tag {}
-// SAFETY: integers in `repr(C)` without padding; size and offsets are asserted where it is defined.
-unsafe impl Bytes for sensor_ebpf::tag::Agent {}
+// SAFETY: integers and byte arrays in `repr(C)` without padding: its size, which is asserted, is the
+// sum of theirs.
+unsafe impl Bytes for super::record::Record {}
 
 /// A whole [`Layout`](sensor_ebpf::layout::Layout) as aya takes globals.
 #[repr(transparent)]
@@ -31,14 +37,6 @@ pub struct LayoutGlobal(pub sensor_ebpf::layout::Layout);
 
 // SAFETY: 64-bit integers in `repr(C)`, hence without padding.
 unsafe impl aya::Pod for LayoutGlobal {}
-
-/// An [`Agent`](sensor_ebpf::tag::Agent) as aya takes map values.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct AgentValue(pub sensor_ebpf::tag::Agent);
-
-// SAFETY: as for `Bytes`.
-unsafe impl aya::Pod for AgentValue {}
 
 /// A `bpf_attr` with all bytes zero, as the kernel demands of what a command does not use.
 fn attr() -> bpf_attr {
@@ -67,6 +65,7 @@ pub fn create_map(
     name: &str,
     value_size: u32,
     entries: u32,
+    flags: u32,
 ) -> io::Result<OwnedFd> {
     let mut attr = attr();
     // SAFETY: the variant of BPF_MAP_CREATE; all of its fields are integers.
@@ -75,6 +74,7 @@ pub fn create_map(
     create.key_size = size_of::<u32>() as u32;
     create.value_size = value_size;
     create.max_entries = entries;
+    create.map_flags = flags;
     for (to, from) in create.map_name.iter_mut().take(15).zip(name.bytes()) {
         *to = from as _;
     }
@@ -92,17 +92,159 @@ pub fn update<K: Bytes, V: Bytes>(map: BorrowedFd<'_>, key: &K, value: &[V]) -> 
     bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 
-/// Reads a value of a map; `None` if the key has none. For a map with values of type `V`.
-pub fn lookup<K: Bytes, V: Bytes + Default>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
-    let mut value = V::default();
+/// Takes a value out of a map.
+pub fn delete<K: Bytes>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
     let mut attr = attr();
     attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
     attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
-    attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(&mut value) as u64;
-    match bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr) {
-        Ok(_) => Ok(Some(value)),
+    bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr).map(drop)
+}
+
+/// Reads a value of a map; `None` if the key has none. For a map with values of type `V`.
+pub fn lookup<K: Bytes, V: Bytes + Default>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+    let mut value = V::default();
+    match lookup_into(map, key, &mut value) {
+        Ok(()) => Ok(Some(value)),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Reads a value of a map with values of type `V`.
+pub fn lookup_into<K: Bytes, V: Bytes>(
+    map: BorrowedFd<'_>,
+    key: &K,
+    value: &mut V,
+) -> io::Result<()> {
+    let mut attr = attr();
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(value) as u64;
+    bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr).map(drop)
+}
+
+/// Reads a value that consists of many of `V`. For a map with values of that size in bytes.
+pub fn lookup_into_slice<K: Bytes, V: Bytes>(
+    map: BorrowedFd<'_>,
+    key: &K,
+    value: &mut [V],
+) -> io::Result<()> {
+    if value_size(map)? as usize != size_of_val(value) {
+        return Err(io::Error::other("its values have another size"));
+    }
+    let mut attr = attr();
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr).map(drop)
+}
+
+/// Bytes of a map's values, as the kernel counts them.
+pub fn value_size(map: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = MaybeUninit::<bpf_map_info>::zeroed();
+    let mut attr = attr();
+    attr.info.bpf_fd = map.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_map_info>() as u32;
+    attr.info.info = info.as_mut_ptr() as u64;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    // SAFETY: integers and byte arrays, all zero where the kernel did not write.
+    Ok(unsafe { info.assume_init() }.value_size)
+}
+
+/// Pins a map or link at a path in a BPF file system.
+pub fn pin(object: BorrowedFd<'_>, at: &Path) -> io::Result<()> {
+    let at = CString::new(at.as_os_str().as_bytes())?;
+    let mut attr = attr();
+    attr.__bindgen_anon_4.bpf_fd = object.as_raw_fd() as u32;
+    attr.__bindgen_anon_4.pathname = at.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_OBJ_PIN, &mut attr).map(drop)
+}
+
+/// Opens what is pinned at a path.
+pub fn open_pin(at: &Path) -> io::Result<OwnedFd> {
+    let at = CString::new(at.as_os_str().as_bytes())?;
+    let mut attr = attr();
+    attr.__bindgen_anon_4.pathname = at.as_ptr() as u64;
+    let fd = bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)?;
+    // SAFETY: a descriptor that the kernel has just made for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Types that may lie in memory that the kernel programs change at any time.
+///
+/// # Safety
+///
+/// The type must be `repr(C)` and consist of atomics only, without padding.
+pub unsafe trait Cell: Sync {}
+
+/// An [`Agent`](sensor_ebpf::tag::Agent) in shared memory.
+#[repr(C)]
+#[derive(Debug)]
+pub struct AgentCell {
+    /// [`Agent::epoch`](sensor_ebpf::tag::Agent::epoch).
+    pub epoch: AtomicU32,
+    /// [`Agent::policy`](sensor_ebpf::tag::Agent::policy).
+    pub policy: AtomicU32,
+    /// [`Agent::moves`](sensor_ebpf::tag::Agent::moves).
+    pub moves: AtomicU32,
+    pad: AtomicU32,
+    /// [`Agent::next_seq`](sensor_ebpf::tag::Agent::next_seq).
+    pub next_seq: AtomicU64,
+    /// [`Agent::lost`](sensor_ebpf::tag::Agent::lost).
+    pub lost: AtomicU64,
+}
+
+const _: () = assert!(size_of::<AgentCell>() == size_of::<sensor_ebpf::tag::Agent>());
+
+// SAFETY: atomics in `repr(C)`, of which each is aligned behind the one before.
+unsafe impl Cell for AgentCell {}
+// SAFETY: an array of atomics.
+unsafe impl<const N: usize> Cell for [AtomicU64; N] {}
+
+/// The values of an array map made with `BPF_F_MMAPABLE`, in this process's memory.
+#[derive(Debug)]
+pub struct Shared<T: Cell> {
+    values: NonNull<T>,
+    count: usize,
+    of: PhantomData<T>,
+}
+
+// SAFETY: a reference into the mapping is all that is ever given out, and the values are `Sync`.
+unsafe impl<T: Cell> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Cell> Sync for Shared<T> {}
+
+impl<T: Cell> Shared<T> {
+    /// Maps the first `count` values of `map`, whose values have the size of `T`.
+    pub fn map(map: BorrowedFd<'_>, count: usize) -> io::Result<Shared<T>> {
+        const { assert!(size_of::<T>() % 8 == 0, "the kernel places values at multiples of 8") };
+        if value_size(map)? as usize != size_of::<T>() {
+            return Err(io::Error::other("its values have another size"));
+        }
+        let (read_write, len) = (libc::PROT_READ | libc::PROT_WRITE, count * size_of::<T>());
+        // SAFETY: makes a new mapping; the kernel checks the length against the map's.
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), len, read_write, libc::MAP_SHARED, map.as_raw_fd(), 0)
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let values = NonNull::new(at.cast()).ok_or_else(|| io::Error::other("mapped at 0"))?;
+        Ok(Shared { values, count, of: PhantomData })
+    }
+
+    /// The values.
+    pub fn values(&self) -> &[T] {
+        // SAFETY: the mapping has `count` values of `T`'s size, is aligned to a page, lives as long
+        // as `self`, and everybody changes it atomically.
+        unsafe { std::slice::from_raw_parts(self.values.as_ptr(), self.count) }
+    }
+}
+
+impl<T: Cell> Drop for Shared<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that was made in `map`, which nobody refers to any more.
+        unsafe { libc::munmap(self.values.as_ptr().cast(), self.count * size_of::<T>()) };
     }
 }
 
@@ -127,4 +269,14 @@ pub fn pidfd_open(pid: libc::pid_t) -> io::Result<OwnedFd> {
     }
     // SAFETY: a descriptor that the kernel has just made for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Whether the process behind a pidfd has not ended yet: an error if it has.
+pub fn pidfd_alive(process: BorrowedFd<'_>) -> io::Result<()> {
+    let (no_signal, no_info) = (0, std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: takes a descriptor, integers and a null pointer, which stands for no information.
+    let code = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), no_signal, no_info, 0)
+    };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

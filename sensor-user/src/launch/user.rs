@@ -55,6 +55,19 @@ impl User {
         User::find(&unsafe { libc::getuid() }.to_string())
     }
 
+    /// A user of whom only the number is known, as containers have them.
+    #[must_use]
+    pub fn unknown(uid: u32) -> User {
+        User {
+            uid,
+            gid: uid,
+            groups: vec![uid],
+            name: uid.to_string(),
+            home: "/nonexistent".to_owned(),
+            shell: "/bin/sh".to_owned(),
+        }
+    }
+
     /// What a login sets in the environment.
     pub fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::verdict::Verdict;
 
-use crate::event::{Context, Event, human, json};
+use crate::event::{Context, Event, boot_time, human, json};
 use crate::launch::LaunchError;
 
 /// Where it goes.
@@ -59,11 +59,8 @@ impl Output {
 
     fn append(&self, log: &mut File, event: &Event, context: Context<'_>) -> io::Result<()> {
         let time = self.boot + Duration::from_nanos(event.header.time);
-        let time = humantime::format_rfc3339_micros(time).to_string();
-        let mut line = serde_json::to_vec(&json::Line::new(event, context, time))?;
-        line.push(b'\n');
         // One write a line, so that a line is never half there for whoever follows the file.
-        log.write_all(&line)
+        log.write_all(json::Line::new(event, context, time).text().as_bytes())
     }
 
     /// Says why the command was not started.
@@ -111,12 +108,4 @@ impl Output {
 /// A line on stderr. Where nobody reads it any more it is lost, and nothing else is.
 fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
-}
-
-/// When the machine was booted, by the wall clock as it is now.
-fn boot_time() -> SystemTime {
-    let mut since = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a live timespec; this clock always exists (2.6.39).
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut since) };
-    SystemTime::now() - Duration::new(since.tv_sec as u64, since.tv_nsec as u32)
 }

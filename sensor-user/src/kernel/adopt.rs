@@ -1,0 +1,169 @@
+//! The machine's own kernel side: made once, adopted by every daemon that comes later, upgraded
+//! under running agents.
+//!
+//! The state that agents live by is in maps: tags, agents, policies, the ring. Programs come and go
+//! over them. An upgrade loads and attaches the new set while the old one still judges (an operation
+//! then needs the yes of both), says in the record that the new one is in force, and only then
+//! takes the old one off; wherever it is interrupted, at least one whole set is attached.
+
+use std::path::{Path, PathBuf};
+
+use aya::programs::links::FdLink;
+use aya::programs::links::PinnedLink;
+
+use super::error::KernelError;
+use super::load::{Kernel, strange};
+use super::maps::Progress;
+use super::object::{self, has_programs};
+use super::pins;
+use super::record::{NAME, Record, RecordMap};
+
+/// How a kernel side came to be in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// There was none.
+    Made,
+    /// It was there, with this build's programs.
+    Adopted,
+    /// It was there with the programs of the version named, which gave way to this build's.
+    Upgraded {
+        /// Version that had made them.
+        from: String,
+    },
+}
+
+/// The machine's kernel side in force.
+pub struct Host {
+    /// The handle.
+    pub kernel: Kernel,
+    /// How far events were passed on.
+    pub progress: Progress,
+    at: PathBuf,
+    map: RecordMap,
+    record: Record,
+}
+
+impl Host {
+    /// Brings the kernel side in the directory of pins `at` into force. The caller must be the only
+    /// one who does; see the daemon's lock.
+    ///
+    /// # Errors
+    /// Whatever happens, what was in force before still is.
+    pub fn open(at: &Path) -> Result<(Host, Arrival), KernelError> {
+        if !has_programs() {
+            return Err(KernelError::NoPrograms);
+        }
+        pins::make(at)?;
+        let (map, record, known) = match RecordMap::open(&at.join(NAME))? {
+            Some(map) => {
+                let record = map.read()?;
+                let record = record.ok_or_else(|| strange(at, format!("{NAME} is no record")))?;
+                check_abi(at, &record)?;
+                (map, record, true)
+            }
+            None => {
+                let record = Record::new(object::hash(), object::VERSION);
+                (begin(at, &record)?, record, false)
+            }
+        };
+        let mut record = record;
+        let sets = pins::generations(at)?;
+        let in_force = known && record.generation != 0 && sets.contains(&record.generation);
+        if in_force && record.object == object::hash() {
+            let kernel = Kernel::pinned(at)?;
+            if missing(&kernel, &pins::links(at, record.generation)).is_none() {
+                pins::remove_other_links(at, record.generation)?;
+                let progress = Progress::open(&at.join(Progress::NAME))?;
+                let host = Host { kernel, progress, at: at.to_owned(), map, record };
+                return Ok((host, Arrival::Adopted));
+            }
+        }
+        let mut kernel = Kernel::load_over(Some(at))?;
+        let progress = Progress::open(&at.join(Progress::NAME))?;
+        let generation = sets.last().copied().unwrap_or(0).max(record.generation) + 1;
+        // The links are held until the record says that they count; see `drop` below.
+        let links = kernel.pin_links(&pins::begin_links(at, generation)?)?;
+        pins::publish(at, generation)?;
+        let from = record.version();
+        record.generation = generation;
+        record.object = object::hash();
+        record.set_version(object::VERSION);
+        map.write(&record)?;
+        pins::remove_other_links(at, generation)?;
+        drop(links);
+        kernel.let_go();
+        let arrival = if in_force { Arrival::Upgraded { from } } else { Arrival::Made };
+        Ok((Host { kernel, progress, at: at.to_owned(), map, record }, arrival))
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// A new epoch, that no agent ever had. On the record before it is used.
+    pub fn next_epoch(&mut self) -> Result<u32, KernelError> {
+        let epoch = self.record.next_epoch;
+        self.record.next_epoch = epoch.checked_add(1).ok_or(KernelError::Full("epoch"))?;
+        self.map.write(&self.record)?;
+        Ok(epoch)
+    }
+
+    /// A new table id, that no table ever had. On the record before it is used.
+    pub fn next_table(&mut self) -> Result<u32, KernelError> {
+        let table = self.record.next_table;
+        self.record.next_table = table.checked_add(1).ok_or(KernelError::Full("table"))?;
+        self.map.write(&self.record)?;
+        Ok(table)
+    }
+
+    /// Each hook with whether its program is attached.
+    #[must_use]
+    pub fn armed(&self) -> Vec<(&'static str, bool)> {
+        let links = pins::links(&self.at, self.record.generation);
+        let armed = |hook: &&'static str| (*hook, is_link(&links.join(hook)));
+        self.kernel.hooks().iter().map(armed).collect()
+    }
+
+    /// Ids of the programs in force, by hook.
+    #[must_use]
+    pub fn programs(&self) -> Vec<(&'static str, u32)> {
+        let links = pins::links(&self.at, self.record.generation);
+        let of = |hook: &&'static str| Some((*hook, program_of(&links.join(hook))?));
+        self.kernel.hooks().iter().filter_map(of).collect()
+    }
+}
+
+/// A directory with nothing of anybody's in it gets its record.
+fn begin(at: &Path, record: &Record) -> Result<RecordMap, KernelError> {
+    if !pins::generations(at)?.is_empty() {
+        return Err(strange(at, format!("there are links and no {NAME}")));
+    }
+    // Maps of a beginning that was cut short: nothing is attached, so nothing bears a tag.
+    pins::remove(at)?;
+    pins::make(at)?;
+    RecordMap::create(&at.join(NAME), record)
+}
+
+fn check_abi(at: &Path, record: &Record) -> Result<(), KernelError> {
+    if record.abi == sensor_ebpf::ABI_VERSION {
+        return Ok(());
+    }
+    let what = format!("its interface is {}, ours {}", record.abi, sensor_ebpf::ABI_VERSION);
+    Err(KernelError::Foreign { at: at.to_owned(), version: record.version(), what })
+}
+
+/// The first hook whose link is not in a set.
+fn missing(kernel: &Kernel, links: &Path) -> Option<&'static str> {
+    kernel.hooks().iter().copied().find(|hook| !is_link(&links.join(hook)))
+}
+
+fn is_link(pin: &Path) -> bool {
+    program_of(pin).is_some()
+}
+
+fn program_of(pin: &Path) -> Option<u32> {
+    let link: FdLink = PinnedLink::from_pin(pin).ok()?.into();
+    Some(link.info().ok()?.program_id())
+}
