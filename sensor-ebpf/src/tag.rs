@@ -5,7 +5,7 @@
 /// task another tag raises [`Agent::moves`] of the old agent afterwards, or the task may go on under
 /// the old one.
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Tag {
     /// Index into `AGENTS`.
     pub agent: u32,

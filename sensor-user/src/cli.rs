@@ -1,5 +1,6 @@
 //! The command line: one verb a file. The only module that prints.
 
+mod daemon;
 mod doctor;
 mod explain;
 mod policy;
@@ -21,9 +22,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Args),
+    Daemon(daemon::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
     Policy(policy::Args),
+    /// The daemon's own: what a canary does.
+    #[command(name = crate::daemon::canary::ARGUMENT, hide = true)]
+    Canary {
+        /// A directory to try things in.
+        cage: std::path::PathBuf,
+    },
 }
 
 /// Exit code of a failure of picket itself, as `env(1)`, `timeout(1)` and others use it, so that it
@@ -35,6 +43,8 @@ const FAILED: u8 = 125;
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
+        Verb::Daemon(args) => daemon::run(args),
+        Verb::Canary { cage } => crate::daemon::canary::sing(&cage).map(|()| ExitCode::SUCCESS),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Policy(args) => policy::run(&args),

@@ -6,10 +6,14 @@
 //! event    ring record -> event -> line           pure
 //! engine   agents over one loaded kernel side     what run holds, and a daemon can
 //! launch   a command as an agent                  fork, tag, drop, exec, wait
+//! daemon   agents, policies, events, sinks    owns the machine's kernel side
+//! api      what goes over the control socket  types and the calling side
 //! cli      one verb a file                        the only module that prints
 //! ```
 
+pub mod api;
 pub mod cli;
+pub mod daemon;
 pub mod engine;
 pub mod event;
 pub mod kernel;

@@ -59,7 +59,7 @@ impl Drop for Home {
 }
 
 /// A process that tries a forbidden file (step 0), an allowed one (1).
-fn child<'a>(place: &'a Place, tags: &Tags) -> Child {
+fn child(place: &Place, tags: &Tags) -> Child {
     let (secret, public) = (place.file("secret"), place.file("public"));
     Child::new(tags, move |step| -> Res { touch(if step == 0 { &secret } else { &public }, 0) })
 }

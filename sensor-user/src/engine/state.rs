@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use sensor_ebpf::tag::Tag;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,14 @@ pub struct AgentFile {
     pub table: u32,
     /// Where its policy came from.
     pub origin: Option<Origin>,
+}
+
+impl AgentFile {
+    /// The tag of its processes.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        Tag { agent: self.slot, epoch: self.epoch }
+    }
 }
 
 /// The directory.

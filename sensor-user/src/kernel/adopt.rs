@@ -6,10 +6,11 @@
 //! then needs the yes of both), says in the record that the new one is in force, and only then
 //! takes the old one off; wherever it is interrupted, at least one whole set is attached.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use aya::programs::links::FdLink;
-use aya::programs::links::PinnedLink;
+use aya::programs::links::{FdLink, PinnedLink};
+use aya::programs::loaded_programs;
 
 use super::error::KernelError;
 use super::load::{Kernel, strange};
@@ -126,12 +127,21 @@ impl Host {
         self.kernel.hooks().iter().map(armed).collect()
     }
 
-    /// Ids of the programs in force, by hook.
+    /// For each hook, the seconds spent in its program and how often it ran. The kernel counts where
+    /// `kernel.bpf_stats_enabled` is 1.
     #[must_use]
-    pub fn programs(&self) -> Vec<(&'static str, u32)> {
+    pub fn runs(&self) -> Vec<(&'static str, f64, u64)> {
         let links = pins::links(&self.at, self.record.generation);
-        let of = |hook: &&'static str| Some((*hook, program_of(&links.join(hook))?));
-        self.kernel.hooks().iter().filter_map(of).collect()
+        let hooks = self.kernel.hooks().iter();
+        let of = |hook: &&'static str| Some((program_of(&links.join(hook))?, *hook));
+        let ours: HashMap<u32, &'static str> = hooks.filter_map(of).collect();
+        let mut found = Vec::new();
+        for info in loaded_programs().flatten() {
+            if let Some(hook) = ours.get(&info.id()) {
+                found.push((*hook, info.run_time().as_secs_f64(), info.run_count()));
+            }
+        }
+        found
     }
 }
 

@@ -217,7 +217,7 @@ unsafe impl<T: Cell> Sync for Shared<T> {}
 impl<T: Cell> Shared<T> {
     /// Maps the first `count` values of `map`, whose values have the size of `T`.
     pub fn map(map: BorrowedFd<'_>, count: usize) -> io::Result<Shared<T>> {
-        const { assert!(size_of::<T>() % 8 == 0, "the kernel places values at multiples of 8") };
+        const { assert!(size_of::<T>().is_multiple_of(8), "the kernel places values at multiples of 8") };
         if value_size(map)? as usize != size_of::<T>() {
             return Err(io::Error::other("its values have another size"));
         }

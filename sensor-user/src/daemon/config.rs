@@ -1,0 +1,284 @@
+//! The daemon's configuration: one TOML file, in which every key is known. `picket daemon
+//! --print-config` shows it with all comments and defaults.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::kernel::pins;
+
+/// Where it is read from unless told otherwise.
+pub const DEFAULT: &str = "/etc/picket/picket.toml";
+
+/// The configuration that ships, with every key at its default.
+pub const COMMENTED: &str = include_str!("picket.toml");
+
+/// The whole configuration. What is not given has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The daemon itself.
+    pub daemon: Daemon,
+    /// Policies.
+    pub policies: Policies,
+    /// What others may use up.
+    pub limits: Limits,
+    /// Where events go.
+    pub sinks: Sinks,
+}
+
+/// The daemon itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Daemon {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// What a restarted daemon must know, in a place that a reboot empties.
+    pub state: PathBuf,
+    /// The pins of the kernel side.
+    pub pins: PathBuf,
+}
+
+/// Policies.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// The directory: each `*.yaml` in it is a policy.
+    pub directory: PathBuf,
+    /// Names of policies that users other than root may start agents under.
+    pub offered: Vec<String>,
+}
+
+/// What others may use up.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Agents that each user other than root may have at once.
+    pub agents_per_user: usize,
+    /// Connections to the control socket at once.
+    pub connections: usize,
+    /// Connections of each user other than root.
+    pub connections_per_user: usize,
+    /// Memory for the events that `picket tail` shows without `--follow`.
+    #[serde(deserialize_with = "size")]
+    pub backlog: u64,
+}
+
+/// Where events go.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sinks {
+    /// A file with rotation.
+    pub file: FileSink,
+    /// The daemon's standard output.
+    pub stdout: StdoutSink,
+}
+
+/// A file with rotation.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileSink {
+    /// Whether it is written.
+    pub enabled: bool,
+    /// The file.
+    pub path: PathBuf,
+    /// Size at which it is put aside, as `path.1`.
+    #[serde(deserialize_with = "size")]
+    pub max_size: u64,
+    /// Files that were put aside and are kept.
+    pub keep: u32,
+}
+
+/// The daemon's standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StdoutSink {
+    /// Whether it is written.
+    pub enabled: bool,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Daemon {
+            socket: crate::api::SOCKET.into(),
+            state: "/run/picket".into(),
+            pins: pins::HOST.into(),
+        }
+    }
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Policies { directory: "/etc/picket/policies".into(), offered: Vec::new() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { agents_per_user: 32, connections: 256, connections_per_user: 32, backlog: 8 << 20 }
+    }
+}
+
+impl Default for FileSink {
+    fn default() -> Self {
+        FileSink {
+            enabled: true,
+            path: "/var/log/picket/events.jsonl".into(),
+            max_size: 64 << 20,
+            keep: 8,
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be read.
+    #[error("cannot read the configuration {}: {source}", at.display())]
+    Read {
+        /// The file.
+        at: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file with something wrong in it.
+    #[error("{}:{line}:{column}: {message}", at.display())]
+    Wrong {
+        /// The file.
+        at: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads the configuration. The default file need not be there.
+    pub fn read(at: Option<&Path>) -> Result<Config, ConfigError> {
+        let file = at.unwrap_or(Path::new(DEFAULT));
+        match fs::read_to_string(file) {
+            Ok(text) => Config::parse(file, &text),
+            Err(error) if at.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                Ok(Config::default())
+            }
+            Err(source) => Err(ConfigError::Read { at: file.to_owned(), source }),
+        }
+    }
+
+    /// Reads the text of a configuration; `at` is for messages.
+    pub fn parse(at: &Path, text: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            wrong(at, text, start, error.message().to_owned())
+        })?;
+        config.check().map_err(|(key, message)| {
+            let start = text.find(key).unwrap_or(0);
+            wrong(at, text, start, message)
+        })?;
+        Ok(config)
+    }
+
+    /// What serde cannot see; the key that is wrong and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let paths = [
+            ("socket", &self.daemon.socket),
+            ("state", &self.daemon.state),
+            ("pins", &self.daemon.pins),
+            ("directory", &self.policies.directory),
+            ("path", &self.sinks.file.path),
+        ];
+        for (key, path) in paths {
+            if !path.is_absolute() {
+                let path = path.display();
+                return Err((key, format!("`{key}` is `{path}`; write an absolute path")));
+            }
+        }
+        if self.sinks.file.max_size < 1 << 16 {
+            return Err(("max_size", "`max_size` is below 64 KiB, which is less than one event may need with room to spare".to_owned()));
+        }
+        if self.limits.connections == 0 {
+            return Err(("connections", "`connections` is 0: nobody could connect".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn wrong(at: &Path, text: &str, start: usize, message: String) -> ConfigError {
+    let before = text.get(..start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    ConfigError::Wrong { at: at.to_owned(), line, column, message }
+}
+
+/// A number of bytes, or a text of a number and `KiB`, `MiB` or `GiB`.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Bytes(u64),
+        Text(String),
+    }
+    match Size::deserialize(deserializer)? {
+        Size::Bytes(bytes) => Ok(bytes),
+        Size::Text(text) => parse_size(&text).ok_or_else(|| {
+            de::Error::custom(format!("`{text}` is no size; write bytes, or like \"64MiB\""))
+        }),
+    }
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, shift) = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)]
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let number: u64 = number.trim().parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("picket.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_commented_configuration_is_the_default() {
+        assert_eq!(parse(COMMENTED), Ok(Config::default()));
+        assert_eq!(parse(""), Ok(Config::default()));
+        // Every key is in it, commented out or not.
+        let uncommented: String = COMMENTED
+            .lines()
+            .map(|line| line.strip_prefix("#").filter(|rest| rest.contains(" = ")).unwrap_or(line))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        assert!(parse(&uncommented).is_ok(), "{:?}", parse(&uncommented));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let error = parse("[daemon]\nsockte = \"/x\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:2:1: unknown field `sockte`"), "{error}");
+        let error = parse("[daemon]\nsocket = \"x\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:2:1: `socket` is `x`"), "{error}");
+        let error = parse("[limits]\n\nbacklog = \"many\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:3:") && error.contains("64MiB"), "{error}");
+        let error = parse("[limits\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:1:"), "{error}");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("64MiB"), Some(64 << 20));
+        assert_eq!(parse_size("1 GiB"), Some(1 << 30));
+        assert_eq!(parse_size("17"), Some(17));
+        assert_eq!(parse_size("64MB"), None);
+        assert_eq!(parse_size("99999999999GiB"), None);
+    }
+}
