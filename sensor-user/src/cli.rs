@@ -1,8 +1,10 @@
 //! The command line: one verb a file. The only module that prints.
 
+mod completions;
 mod daemon;
 mod doctor;
 mod explain;
+mod man;
 mod policy;
 mod run;
 
@@ -26,6 +28,8 @@ enum Verb {
     Doctor(doctor::Args),
     Explain(explain::Args),
     Policy(policy::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     /// The daemon's own: what a canary does.
     #[command(name = crate::daemon::canary::ARGUMENT, hide = true)]
     Canary {
@@ -48,6 +52,8 @@ pub fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Policy(args) => policy::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         let style = anstyle::AnsiColor::Red.on_default().bold();
