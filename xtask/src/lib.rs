@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod dist;
 pub mod setup;
 pub mod test;
 pub mod verified;

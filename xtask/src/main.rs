@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, demo, setup, test, verified, vm};
+use xtask::{bench, demo, dist, setup, test, verified, vm};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -18,6 +18,7 @@ struct Cli {
 enum Verb {
     Bench(bench::Args),
     Demo(demo::Args),
+    Dist(dist::Args),
     Setup(setup::Args),
     Test(test::Args),
     Verified(verified::Args),
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Bench(args) => bench::main(&args),
         Verb::Demo(args) => demo::main(&args),
+        Verb::Dist(args) => dist::main(&args),
         Verb::Setup(args) => setup::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Verified(args) => verified::main(&args),
