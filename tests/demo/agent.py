@@ -38,7 +38,7 @@ def attempt(task):
         os._exit(perform(task))
     os.close(out_end)
     os.close(err_end)
-    status, written = collect(pid, out, err)
+    status, written = collect(pid, task.get("patience", PATIENCE), out, err)
     return {"status": status, "out": written[out], "err": written[err]}
 
 
@@ -60,11 +60,11 @@ def perform(task):
     return 1
 
 
-def collect(pid, *pipes):
+def collect(pid, patience, *pipes):
     """A process's exit status, and what arrives in the pipes until it ends. What it left behind may
     still hold their other ends, so that waiting for those to be closed would be waiting for it."""
     written = {pipe: b"" for pipe in pipes}
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     ended = False
     while not ended:
         select.select([woken, *pipes], [], [], max(0, end - time.monotonic()))
@@ -73,7 +73,7 @@ def collect(pid, *pipes):
         if not ended and time.monotonic() > end:
             os.killpg(pid, signal.SIGKILL)
             written[pipes[-1]] += b"timed out\n"
-            end += PATIENCE
+            end += patience
         for pipe in pipes:
             written[pipe] += available(pipe)
     for pipe in pipes:

@@ -30,6 +30,8 @@ class Agent:
             "trick": [stage.expand(word) for word in row.trick],
             "directory": stage.tries,
         }
+        if patience := getattr(row, "patience", None):
+            task["patience"] = patience
         self.process.stdin.write(json.dumps(task).encode() + b"\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -47,6 +49,7 @@ class Log:
 
     def __init__(self, path, bookmark):
         self.path, self.bookmark, self.file, self.part = path, bookmark, None, ""
+        self.lost = 0  # events that Picket could not keep, so far
 
     def until_bookmark(self):
         """Every violation up to the next bookmark."""
@@ -57,6 +60,7 @@ class Log:
                 time.sleep(0.005)
                 continue
             event = json.loads(line)
+            self.lost = event["lost"]
             if event["verdict"] == "audit" and event.get("subject") == self.bookmark:
                 return found
             found.append(event)

@@ -6,7 +6,9 @@
 pub mod bench;
 pub mod demo;
 pub mod dist;
+pub mod harm;
 pub mod setup;
 pub mod test;
 pub mod verified;
 pub mod vm;
+pub mod work;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, demo, dist, setup, test, verified, vm};
+use xtask::{bench, demo, dist, harm, setup, test, verified, vm, work};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -19,10 +19,12 @@ enum Verb {
     Bench(bench::Args),
     Demo(demo::Args),
     Dist(dist::Args),
+    Harm(harm::Args),
     Setup(setup::Args),
     Test(test::Args),
     Verified(verified::Args),
     Vm(vm::Args),
+    Work(work::Args),
 }
 
 fn main() -> ExitCode {
@@ -30,10 +32,12 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::main(&args),
         Verb::Demo(args) => demo::main(&args),
         Verb::Dist(args) => dist::main(&args),
+        Verb::Harm(args) => harm::main(&args),
         Verb::Setup(args) => setup::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Verified(args) => verified::main(&args),
         Verb::Vm(args) => vm::main(&args),
+        Verb::Work(args) => work::main(&args),
     };
     match outcome {
         Ok(code) => code,

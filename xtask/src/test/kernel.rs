@@ -74,7 +74,7 @@ fn on(
         Err(Failure::Interrupted(signal)) => return Err(Failure::Interrupted(signal).into()),
         Err(failure) => {
             eprintln!("test: {name}: {failure}");
-            Some(headline(&failure))
+            Some(failure.headline())
         }
         Ok(_) if counts.ran() + counts.ignored != known => {
             Some(format!("{known} tests should have run, and {} did", counts.ran()))
@@ -86,11 +86,6 @@ fn on(
     };
     summary.add(&name, start, counts, trouble);
     Ok(())
-}
-
-/// The first line.
-fn headline(failure: &Failure) -> String {
-    failure.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// Compiles the tests.

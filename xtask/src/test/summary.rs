@@ -2,7 +2,8 @@
 
 use std::{
     fmt::Write as _,
-    io,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -110,6 +111,12 @@ impl Summary {
     pub fn good(&self) -> bool {
         let total = self.total();
         total.passed > 0 && total.failed == 0
+    }
+
+    /// Prints the table; the exit code for it.
+    pub fn print(&self) -> ExitCode {
+        print!("{}", self.table(io::stdout().is_terminal()));
+        if self.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn total(&self) -> Counts {

@@ -71,6 +71,12 @@ fn some(lines: &[String]) -> String {
 }
 
 impl Failure {
+    /// The first line of the message.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        self.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+
     /// The exit code for it: as timeout(1) for a time-out, as a shell for a signal, otherwise 125,
     /// which few commands use themselves.
     #[must_use]

@@ -1,0 +1,1 @@
+"""Ordinary work, by the kind of program that does it."""

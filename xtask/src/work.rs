@@ -1,0 +1,110 @@
+//! `cargo xtask work`: ordinary work and misdeeds under the policies that ship, by real programs in
+//! a guest. What is done and how it is judged is in `tests/work`; here is only where it runs.
+
+mod rust;
+
+use std::{
+    ffi::OsString,
+    io,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use crate::{
+    setup::{self, Need, kernels::Kernel},
+    test::summary::{Counting, Summary},
+    vm::{Failure, Input, Machine, Streams, programs},
+};
+
+/// Memory of the guest in MiB: a compiler for Rust wants some.
+const MEMORY: u32 = 3072;
+
+/// How long one kernel may take. Under emulation on a busy machine a compiler takes minutes.
+const TIME: Duration = Duration::from_secs(40 * 60);
+
+/// Do ordinary work, and misdeeds, under each policy that ships
+///
+/// Git, Python, Node, compilers, editors and the start-up of each agent go through the policy
+/// without a single violation; the demo's misdeeds and others are refused. The last line is
+/// `N passed, N failed`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The kernels' lines to try: 6.1, 6.12, 7
+    #[arg(long = "kernel", value_name = "KERNEL", default_value = "6.12")]
+    kernels: Vec<Kernel>,
+    /// Only the policies that tell most
+    #[arg(long)]
+    core: bool,
+    /// Only rows whose names (work::POLICY::GROUP::ROW) contain this
+    filter: Option<String>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When something cannot even be started. Rows that fail are an exit code.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    let mut summary = Summary::default();
+    for kernel in &args.kernels {
+        run(*kernel, args.core, args.filter.as_deref(), &mut summary)?;
+    }
+    Ok(summary.print())
+}
+
+/// Runs the rows on one kernel; `core` leaves out the policies that add little to another.
+///
+/// # Errors
+/// When a guest cannot even be put together.
+pub fn run(kernel: Kernel, core: bool, filter: Option<&str>, summary: &mut Summary) -> Result<()> {
+    setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
+    let name = format!("work {}", kernel.name());
+    eprintln!("test: {name}");
+    let start = Instant::now();
+    let root = programs::workspace();
+    let toolchain = rust::stage()?;
+    // One processor, as in the demo: emulated ones do not always see that another has rewritten
+    // kernel code, and the kernel rewrites its own whenever a session attaches its programs.
+    let machine = Machine::new(kernel)
+        .smp(1)
+        .memory(MEMORY)
+        .timeout(TIME)
+        .share(root.join("tests/work"))?
+        .share(root.join("tests/demo"))?
+        .share(root.join("policies"))?
+        .share(toolchain)?
+        .inject(programs::picket()?, "/usr/local/bin/picket", 0o755)?;
+    let mut words: Vec<OsString> = [
+        "unshare",
+        "--net",
+        "python3",
+        "-I",
+        "-B",
+        "/share/work/main.py",
+        "--picket=/usr/local/bin/picket",
+        "--policies=/share/policies",
+        "--rust=/share/rust",
+    ]
+    .map(Into::into)
+    .into();
+    words.extend(core.then(|| "--core".into()));
+    words.extend(filter.map(Into::into));
+    let (mut stdout, mut stderr) = (Counting::new(io::stdout()), io::stderr());
+    let streams = Streams { stdin: Input::Empty, stdout: &mut stdout, stderr: &mut stderr };
+    let outcome = machine.run(&words, streams);
+    let counts = stdout.counts;
+    let trouble = match outcome {
+        Err(Failure::Interrupted(signal)) => return Err(Failure::Interrupted(signal).into()),
+        Err(failure) => {
+            eprintln!("test: {name}: {failure}");
+            Some(failure.headline())
+        }
+        Ok(outcome) if outcome.code != 0 && counts.failed == 0 => {
+            Some(format!("the rows ended with code {}", outcome.code))
+        }
+        Ok(_) => None,
+    };
+    summary.add(&name, start, counts, trouble);
+    Ok(())
+}
