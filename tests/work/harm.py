@@ -65,7 +65,17 @@ class Side:
         as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [user.pw_gid]}
         if self.picket:
             policy = f"{HERE}/allow-all.yaml"
-            start = [self.picket, "run", "--quiet", "--policy", policy, "--log", self.log, "--user", USER]
+            start = [
+                self.picket,
+                "run",
+                "--quiet",
+                "--policy",
+                policy,
+                "--log",
+                self.log,
+                "--user",
+                USER,
+            ]
             command, as_user = [*start, "--", *command], {}
         before = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         # Its own session, so that a terminal or a signal of the test's is nobody else's.
@@ -102,7 +112,16 @@ def cpython(side, module, patience, only=()):
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
     shutil.chown(work, USER, USER)
-    command = ["python3", "-u", "-m", "test", "--junit-xml", report, *(word for name in only for word in ("-m", name)), module]
+    command = [
+        "python3",
+        "-u",
+        "-m",
+        "test",
+        "--junit-xml",
+        report,
+        *(word for name in only for word in ("-m", name)),
+        module,
+    ]
     code, out = side.run(command, work, patience)
     outcomes = {}
     try:
@@ -110,7 +129,9 @@ def cpython(side, module, patience, only=()):
             kinds = [child.tag for child in case if child.tag in ("error", "failure", "skipped")]
             kind = kinds[0] if kinds else "passed"
             # A test with subtests that fail is named once for each.
-            outcomes[case.get("name")] = max(outcomes.get(case.get("name"), ""), kind, key=RANK.index)
+            outcomes[case.get("name")] = max(
+                outcomes.get(case.get("name"), ""), kind, key=RANK.index
+            )
     except (OSError, xml.ParseError):
         pass
     outcomes["(the whole)"] = f"code {code}"
@@ -163,7 +184,9 @@ def compare(module, free, fenced, patience, bounded):
         still = differences(*once_more)
         unsteady += [name for name in names if name not in still]
         differ = {name: pair for name, pair in differ.items() if name in still}
-    harm += [f"{name}: {pair[0]} without Picket, {pair[1]} under it" for name, pair in differ.items()]
+    harm += [
+        f"{name}: {pair[0]} without Picket, {pair[1]} under it" for name, pair in differ.items()
+    ]
     tests = len(reference) - 1
     if tests < 2:
         harm.append(f"it has only {tests} outcomes: {said[-2000:]}\n{said_fenced[-2000:]}")
@@ -188,7 +211,9 @@ def main():
     parser = argparse.ArgumentParser(description="harm to ordinary work")
     parser.add_argument("--picket", required=True, help="the program")
     parser.add_argument("--bounded", action="store_true", help="only what is quick")
-    parser.add_argument("--patience", type=int, default=1800, help="seconds for one run of a module")
+    parser.add_argument(
+        "--patience", type=int, default=1800, help="seconds for one run of a module"
+    )
     parser.add_argument("modules", nargs="*", help="only these")
     arguments = parser.parse_args()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -206,7 +231,10 @@ def main():
         for line in harm:
             print("    " + line.replace("\n", "\n    "), flush=True)
     good = "FAILED" if failed else "ok"
-    print(f"\ntest result: {good}. {len(modules) - failed} passed; {failed} failed; 0 ignored", flush=True)
+    print(
+        f"\ntest result: {good}. {len(modules) - failed} passed; {failed} failed; 0 ignored",
+        flush=True,
+    )
     sys.exit(bool(failed))
 
 

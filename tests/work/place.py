@@ -157,7 +157,10 @@ class Place(Stage):
                 file.write(text)
         with gzip.open("/var/log/app/app.log.1.gz", "wt") as file:
             file.write("yesterday, too\n")
-        for path in ["/var/log/app", *(f"/var/log/app/{name}" for name in os.listdir("/var/log/app"))]:
+        for path in [
+            "/var/log/app",
+            *(f"/var/log/app/{name}" for name in os.listdir("/var/log/app")),
+        ]:
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
         self.journal()
 
@@ -172,7 +175,9 @@ class Place(Stage):
         end = time.monotonic() + 20
         while not os.path.exists("/run/systemd/journal/stdout") and time.monotonic() < end:
             time.sleep(0.05)
-        subprocess.run(["systemd-cat", "-t", "picket-test", "echo", "the disk is nearly full"], check=True)
+        subprocess.run(
+            ["systemd-cat", "-t", "picket-test", "echo", "the disk is nearly full"], check=True
+        )
         subprocess.run(["journalctl", "--sync"], check=False, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         daemon.terminate()
@@ -202,7 +207,15 @@ class Place(Stage):
 
     def restore(self):
         """The workspace's repository as it was in the beginning."""
-        copy = ["rsync", "-a", "--delete", "--exclude=/try", "--exclude=/.env", f"{HOME}/pristine/", f"{self.workspace}/"]
+        copy = [
+            "rsync",
+            "-a",
+            "--delete",
+            "--exclude=/try",
+            "--exclude=/.env",
+            f"{HOME}/pristine/",
+            f"{self.workspace}/",
+        ]
         if self.start(copy).wait() != 0:
             raise RuntimeError("cannot restore the workspace's repository")
 

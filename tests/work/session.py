@@ -90,7 +90,7 @@ class Session:
         if row.fresh:
             self.place.restore()
         if row.before:
-            seen = self.free.attempt(Work(row.group, row.name, row.before))
+            seen = self.free.attempt(Work(row.group, row.name, row.before, patience=row.patience))
             if seen["status"] != 0:
                 return [f"cannot prepare it: {seen}"]
         return []

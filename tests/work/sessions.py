@@ -37,7 +37,11 @@ CODING = [
     *bad.demo(*bad.RUNS_ITS_OWN, **bad.SUDO),
 ]
 # A little of everything, where the rest is the base's.
-SOME = [*named(GIT, "commit"), *named(shell.SHELL, "files", "from_tmp_to_its_place"), *named(python.PYTHON, "subprocess")]
+SOME = [
+    *named(GIT, "commit"),
+    *named(shell.SHELL, "files", "from_tmp_to_its_place"),
+    *named(python.PYTHON, "subprocess"),
+]
 BESIDE = ("coding-agent.yaml",)
 
 SESSIONS = [
@@ -56,10 +60,31 @@ SESSIONS = [
         bad.ENGINE_TOOLS,
         bad.auth_of_others(),
         core=[
-            *named(GIT, "commit", "merge", "rebase", "stash", "worktree", "gc", "clone_and_work_in_it"),
-            *named(shell.SHELL, "files", "archives", "rsync", "a_directory_from_tmp", "scripts", "processes", "looking", "tty"),
+            *named(
+                GIT, "commit", "merge", "rebase", "stash", "worktree", "gc", "clone_and_work_in_it"
+            ),
+            *named(
+                shell.SHELL,
+                "files",
+                "archives",
+                "rsync",
+                "a_directory_from_tmp",
+                "scripts",
+                "processes",
+                "looking",
+                "tty",
+            ),
             *shell.EDITORS[:3],
-            *named(python.PYTHON, "subprocess", "multiprocessing", "shared_memory_and_managers", "sqlite", "asyncio", "files", "native_code"),
+            *named(
+                python.PYTHON,
+                "subprocess",
+                "multiprocessing",
+                "shared_memory_and_managers",
+                "sqlite",
+                "asyncio",
+                "files",
+                "native_code",
+            ),
             *named(c.C, "make", "libraries"),
             *named(node.NODE, "processes_and_workers"),
             *CODING,
@@ -67,11 +92,29 @@ SESSIONS = [
             *named(bad.PERSISTENCE, "git_hook", "git_config_by_git", "crontab"),
         ],
     ),
-    session("agent-claude-code", [agents.CLAUDE], SOME, CODING, bad.auth_of_others("claude"), bad.CLAUDE),
+    session(
+        "agent-claude-code", [agents.CLAUDE], SOME, CODING, bad.auth_of_others("claude"), bad.CLAUDE
+    ),
     session("agent-codex", [agents.CODEX], SOME, CODING, bad.auth_of_others("codex"), bad.CODEX),
-    session("agent-gemini-cli", [agents.GEMINI], SOME, CODING, bad.auth_of_others("gemini"), bad.GEMINI),
-    session("agent-openclaw", [agents.OPENCLAW], SOME, CODING, bad.auth_of_others("openclaw"), bad.OPENCLAW),
-    session("agent-opencode", [agents.OPENCODE], SOME, CODING, bad.auth_of_others("opencode"), bad.OPENCODE),
+    session(
+        "agent-gemini-cli", [agents.GEMINI], SOME, CODING, bad.auth_of_others("gemini"), bad.GEMINI
+    ),
+    session(
+        "agent-openclaw",
+        [agents.OPENCLAW],
+        SOME,
+        CODING,
+        bad.auth_of_others("openclaw"),
+        bad.OPENCLAW,
+    ),
+    session(
+        "agent-opencode",
+        [agents.OPENCODE],
+        SOME,
+        CODING,
+        bad.auth_of_others("opencode"),
+        bad.OPENCODE,
+    ),
     session("agent-aider", [agents.AIDER], SOME, CODING, bad.auth_of_others("aider")),
     session("agent-cursor", [agents.CURSOR], SOME, CODING, bad.auth_of_others()),
     session("agent-copilot", [agents.COPILOT], SOME, CODING, bad.auth_of_others("copilot", "gh")),
@@ -79,6 +122,14 @@ SESSIONS = [
     session("toolchain-node", node.NODE, CODING, bad.NPM_TOKEN, beside=BESIDE),
     session("toolchain-rust", rust.RUST, CODING, beside=BESIDE),
     session("toolchain-go", go.GO, CODING, beside=BESIDE),
-    session("ops-agent", ops.OPS, bad.CONTROL, bad.OPS_DEMO, bad.OPS, bad.OPS_DEPUTIES, core=[*ops.OPS, *bad.OPS]),
+    session(
+        "ops-agent",
+        ops.OPS,
+        bad.CONTROL,
+        bad.OPS_DEMO,
+        bad.OPS,
+        bad.OPS_DEPUTIES,
+        core=[*ops.OPS, *bad.OPS],
+    ),
     session("build-agent", build.BUILD, c.C, rust.RUST[1:], node.NODE[-1:], bad.BUILD),
 ]

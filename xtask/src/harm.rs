@@ -1,19 +1,14 @@
 //! `cargo xtask harm`: CPython's own tests and git on a large tree, without Picket and under a policy
 //! that allows everything. What is compared is in `tests/work/harm.py`; here is only where it runs.
 
-use std::{
-    ffi::OsString,
-    io,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 
 use crate::{
     setup::{self, Need, kernels::Kernel},
-    test::summary::{Counting, Summary},
-    vm::{Failure, Input, Machine, Streams, programs},
+    test::{guest, summary::Summary},
+    vm::{Machine, programs},
 };
 
 /// Memory of the guest in MiB.
@@ -57,9 +52,6 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 /// When a guest cannot even be put together.
 pub fn run(kernel: Kernel, bounded: bool, modules: &[String], summary: &mut Summary) -> Result<()> {
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
-    let name = format!("harm {}", kernel.name());
-    eprintln!("test: {name}");
-    let start = Instant::now();
     // One processor, as in the demo: see there.
     let machine = Machine::new(kernel)
         .smp(1)
@@ -80,21 +72,5 @@ pub fn run(kernel: Kernel, bounded: bool, modules: &[String], summary: &mut Summ
     .into();
     words.extend(bounded.then(|| "--bounded".into()));
     words.extend(modules.iter().map(Into::into));
-    let (mut stdout, mut stderr) = (Counting::new(io::stdout()), io::stderr());
-    let streams = Streams { stdin: Input::Empty, stdout: &mut stdout, stderr: &mut stderr };
-    let outcome = machine.run(&words, streams);
-    let counts = stdout.counts;
-    let trouble = match outcome {
-        Err(Failure::Interrupted(signal)) => return Err(Failure::Interrupted(signal).into()),
-        Err(failure) => {
-            eprintln!("test: {name}: {failure}");
-            Some(failure.headline())
-        }
-        Ok(outcome) if outcome.code != 0 && counts.failed == 0 => {
-            Some(format!("it ended with code {}", outcome.code))
-        }
-        Ok(_) => None,
-    };
-    summary.add(&name, start, counts, trouble);
-    Ok(())
+    guest::run(&format!("harm {}", kernel.name()), &machine, &words, summary)
 }

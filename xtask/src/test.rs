@@ -3,6 +3,7 @@
 //! things is here; [`plain`], [`kernel`] and [`demo`] run them, [`summary`] counts.
 
 mod demo;
+pub mod guest;
 mod kernel;
 mod plain;
 pub mod summary;

@@ -3,19 +3,14 @@
 
 mod rust;
 
-use std::{
-    ffi::OsString,
-    io,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 
 use crate::{
     setup::{self, Need, kernels::Kernel},
-    test::summary::{Counting, Summary},
-    vm::{Failure, Input, Machine, Streams, programs},
+    test::{guest, summary::Summary},
+    vm::{Machine, programs},
 };
 
 /// Memory of the guest in MiB: a compiler for Rust wants some.
@@ -59,9 +54,6 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 /// When a guest cannot even be put together.
 pub fn run(kernel: Kernel, core: bool, filter: Option<&str>, summary: &mut Summary) -> Result<()> {
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
-    let name = format!("work {}", kernel.name());
-    eprintln!("test: {name}");
-    let start = Instant::now();
     let root = programs::workspace();
     let toolchain = rust::stage()?;
     // One processor, as in the demo: emulated ones do not always see that another has rewritten
@@ -90,21 +82,5 @@ pub fn run(kernel: Kernel, core: bool, filter: Option<&str>, summary: &mut Summa
     .into();
     words.extend(core.then(|| "--core".into()));
     words.extend(filter.map(Into::into));
-    let (mut stdout, mut stderr) = (Counting::new(io::stdout()), io::stderr());
-    let streams = Streams { stdin: Input::Empty, stdout: &mut stdout, stderr: &mut stderr };
-    let outcome = machine.run(&words, streams);
-    let counts = stdout.counts;
-    let trouble = match outcome {
-        Err(Failure::Interrupted(signal)) => return Err(Failure::Interrupted(signal).into()),
-        Err(failure) => {
-            eprintln!("test: {name}: {failure}");
-            Some(failure.headline())
-        }
-        Ok(outcome) if outcome.code != 0 && counts.failed == 0 => {
-            Some(format!("the rows ended with code {}", outcome.code))
-        }
-        Ok(_) => None,
-    };
-    summary.add(&name, start, counts, trouble);
-    Ok(())
+    guest::run(&format!("work {}", kernel.name()), &machine, &words, summary)
 }

@@ -6,7 +6,15 @@ from rows import PS, work
 
 
 def agent(name, install, start, **more):
-    return work("start", name, f"set -e\n{start}\necho started", "started", before=f"set -e\n{install}", patience=90, **more)
+    return work(
+        "start",
+        name,
+        f"set -e\n{start}\necho started",
+        "started",
+        before=f"set -e\n{install}",
+        patience=90,
+        **more,
+    )
 
 
 # An interpreter in place of a single-file program, where its installer puts it.
@@ -22,11 +30,12 @@ def replaces(path):
 
 CLAUDE = agent(
     "claude",
-    program("~/.local/share/claude/versions/2.0.1", "~/.local/bin/claude") + "mkdir -p ~/.claude; echo {} > ~/.claude.json",
+    program("~/.local/share/claude/versions/2.0.1", "~/.local/bin/claude")
+    + "mkdir -p ~/.claude; echo {} > ~/.claude.json",
     # What it looks for and starts first.
     "claude=$(readlink -f ~/.local/bin/claude); ~/.local/bin/claude -c 'echo version'\n"
     "$claude <<'X'\nset -e\n"
-    "for p in npm bun yarn deno pnpm node git zsh bash bwrap socat; do /bin/sh -c \"which $p\" || true; done\n"
+    'for p in npm bun yarn deno pnpm node git zsh bash bwrap socat; do /bin/sh -c "which $p" || true; done\n'
     "ps aux | grep -c code || true; uname -sr; git --version; npm root -g\n"
     "mkdir ~/.claude.json.lock; cp ~/.claude.json ~/.claude.json.backup.1\n"
     + replaces("~/.claude.json")
@@ -43,7 +52,8 @@ CLAUDE = agent(
 
 CODEX = agent(
     "codex",
-    program("~/.codex/packages/standalone/codex", "~/.local/bin/codex") + "mkdir -p ~/.agents/skills; echo s > ~/.agents/skills/s",
+    program("~/.codex/packages/standalone/codex", "~/.local/bin/codex")
+    + "mkdir -p ~/.agents/skills; echo s > ~/.agents/skills/s",
     "~/.local/bin/codex <<'X'\nset -e\ncat ~/.codex/config.toml ~/.codex/auth.json ~/.agents/skills/s > /dev/null; cat ../AGENTS.md > /dev/null\n"
     + replaces("~/.codex/auth.json")
     + "mkdir -p ~/.codex/{sessions/2026/01/01,log,tmp} ~/.cache/codex; echo '{}' >> ~/.codex/sessions/2026/01/01/rollout.jsonl; echo x >> ~/.codex/history.jsonl; echo l > ~/.codex/log/codex-tui.log; echo 1 > ~/.codex/version.json\n"
@@ -89,7 +99,7 @@ AIDER = agent(
     "~/.local/bin/aider; cat ~/.aider.conf.yml > /dev/null; mkdir -p ~/.aider/caches ~/.cache/aider; echo x > ~/.aider/analytics.json\n"
     + replaces("~/.aider/caches/models.json")
     + "echo h >> .aider.chat.history.md; echo h >> .aider.input.history; mkdir .aider.tags.cache.v4\n"
-    "python3 -c 'import sqlite3; sqlite3.connect(\".aider.tags.cache.v4/cache.db\").execute(\"create table t (x)\")'; git -C .. ls-files > /dev/null",
+    'python3 -c \'import sqlite3; sqlite3.connect(".aider.tags.cache.v4/cache.db").execute("create table t (x)")\'; git -C .. ls-files > /dev/null',
 )
 
 CURSOR = agent(
@@ -106,5 +116,5 @@ COPILOT = agent(
     "mkdir -p ~/.copilot",
     "cat ~/.config/gh/hosts.yml ~/.copilot/config.json > /dev/null; mkdir -p ~/.copilot/{logs,session-state,pkg/x} ~/.cache/copilot\n"
     + replaces("~/.copilot/config.json")
-    + "echo l > ~/.copilot/logs/l; cp /usr/bin/rg ~/.copilot/pkg/x/rg; node -e 'require(\"child_process\").execSync(\"git status\")'",
+    + 'echo l > ~/.copilot/logs/l; cp /usr/bin/rg ~/.copilot/pkg/x/rg; node -e \'require("child_process").execSync("git status")\'',
 )

@@ -10,7 +10,13 @@ printf 'main: main.o f.o\\n\\tgcc -o $@ $^\\n%%.o: %%.c f.h\\n\\tgcc -O2 -g -c -
 """
 
 C = [
-    work("c", "make", f"{PROJECT}make -s -j2 check; touch f.h; make -s check; make -q main && echo up to date", "made 42\nmade 42\nup to date", patience=90),
+    work(
+        "c",
+        "make",
+        f"{PROJECT}make -s -j2 check; touch f.h; make -s check; make -q main && echo up to date",
+        "made 42\nmade 42\nup to date",
+        patience=90,
+    ),
     work(
         "c",
         "libraries",
@@ -19,7 +25,24 @@ C = [
         "made 42",
         patience=90,
     ),
-    work("c", "sanitised_and_profiled", f"{PROJECT}gcc -pg -g main.c f.c -o p; ./p; test -s gmon.out && echo profiled", "profiled", patience=90),
-    work("c", "in_tmp", f"d=$(mktemp -d); cd $d; {PROJECT}make -s check; cd /; rm -r $d", "made 42", patience=90),
-    work("c", "configure_like_checks", "set -e\nfor h in stdio.h unistd.h; do echo \"#include <$h>\" | gcc -E - > /dev/null; done; echo 'int main(void){return 0;}' | gcc -x c - -o conftest; ./conftest; echo ran", "ran"),
+    work(
+        "c",
+        "sanitised_and_profiled",
+        f"{PROJECT}gcc -pg -g main.c f.c -o p; ./p; test -s gmon.out && echo profiled",
+        "profiled",
+        patience=90,
+    ),
+    work(
+        "c",
+        "in_tmp",
+        f"d=$(mktemp -d); cd $d; {PROJECT}make -s check; cd /; rm -r $d",
+        "made 42",
+        patience=90,
+    ),
+    work(
+        "c",
+        "configure_like_checks",
+        "set -e\nfor h in stdio.h unistd.h; do echo \"#include <$h>\" | gcc -E - > /dev/null; done; echo 'int main(void){return 0;}' | gcc -x c - -o conftest; ./conftest; echo ran",
+        "ran",
+    ),
 ]

@@ -2,6 +2,7 @@
 
 from rows import work
 
+
 def git(name, command, prints="", **more):
     return work("git", name, f"set -e; cd ~/project\n{command}", prints, fresh=True, **more)
 
@@ -76,7 +77,11 @@ GIT = [
         "grep -c 'is the first bad commit' try/log; git bisect reset 2> /dev/null; git branch --show-current",
         "main",
     ),
-    git("gc", "git gc -q --prune=now; git fsck --no-dangling; git count-objects -v | grep packs", "packs: 1"),
+    git(
+        "gc",
+        "git gc -q --prune=now; git fsck --no-dangling; git count-objects -v | grep packs",
+        "packs: 1",
+    ),
     git("repack", "git repack -qad; git prune; git rev-parse HEAD"),
     git(
         "patches",
@@ -89,12 +94,30 @@ GIT = [
         "echo more >> story.txt; git diff > try/d; git restore story.txt; git apply try/d; git diff --stat",
         "1 file changed",
     ),
-    git("blame_grep_and_log", "git blame story.txt | wc -l; git grep -c line; git log -S'line 4' --format=%s", "Chapter 4"),
-    git("move_and_remove", "git mv part1.c first.c; git rm -q part2.c; git commit -qm Moved; git ls-files", "first.c"),
+    git(
+        "blame_grep_and_log",
+        "git blame story.txt | wc -l; git grep -c line; git log -S'line 4' --format=%s",
+        "Chapter 4",
+    ),
+    git(
+        "move_and_remove",
+        "git mv part1.c first.c; git rm -q part2.c; git commit -qm Moved; git ls-files",
+        "first.c",
+    ),
     git("tag_and_describe", "git tag -a -m Note v1; git describe; git tag -d v1", "v1"),
-    git("reflog_and_reset", "git reset -q --hard HEAD~2; git reset -q --hard 'HEAD@{1}'; git log --oneline | wc -l", "9"),
-    git("notes_and_refs", "git notes add -m Remember; git pack-refs --all; git for-each-ref | wc -l"),
-    git("archive_and_bundle", "git archive -o try/a.tar HEAD; git bundle create -q try/b HEAD main; tar tf try/a.tar", "story.txt"),
+    git(
+        "reflog_and_reset",
+        "git reset -q --hard HEAD~2; git reset -q --hard 'HEAD@{1}'; git log --oneline | wc -l",
+        "9",
+    ),
+    git(
+        "notes_and_refs", "git notes add -m Remember; git pack-refs --all; git for-each-ref | wc -l"
+    ),
+    git(
+        "archive_and_bundle",
+        "git archive -o try/a.tar HEAD; git bundle create -q try/b HEAD main; tar tf try/a.tar",
+        "story.txt",
+    ),
     git("clean", "mkdir -p junk/a; touch junk/a/b; git clean -qfd -e try; test ! -e junk"),
     # Without -u and without a tracking branch: both write to .git/config, which is not the agent's.
     git(
@@ -127,5 +150,10 @@ GIT = [
         " http://127.0.0.1:8000/shop.git lib; git commit -qm Lib; git submodule status",
         "lib",
     ),
-    work("git", "clone_in_tmp", "set -e; d=$(mktemp -d); git clone -q http://127.0.0.1:8000/shop.git $d/s; ls $d/s; rm -rf $d", "Makefile"),
+    work(
+        "git",
+        "clone_in_tmp",
+        "set -e; d=$(mktemp -d); git clone -q http://127.0.0.1:8000/shop.git $d/s; ls $d/s; rm -rf $d",
+        "Makefile",
+    ),
 ]

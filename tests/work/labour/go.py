@@ -22,4 +22,12 @@ X
 chmod +x ~/sdk/go1.22/bin/go
 """
 
-GO = [work("go", "test_as_go_does_it", "PATH=~/sdk/go1.22/bin:$PATH; go test", "ok example.com/x", before=INSTALL)]
+GO = [
+    work(
+        "go",
+        "test_as_go_does_it",
+        "PATH=~/sdk/go1.22/bin:$PATH; go test",
+        "ok example.com/x",
+        before=INSTALL,
+    )
+]

@@ -17,12 +17,20 @@ echo '{"name":"dep","version":"1.0.0","main":"index.js"}' > dep/package.json; ec
 echo '{"name":"lib","version":"1.0.0","bin":{"lib":"bin/lib.js"},"scripts":{"postinstall":"node -p 1 > built"}}' > lib/package.json
 printf '#!/usr/bin/env node\\nconsole.log("lib runs", require("dep"))\\n' > lib/bin/lib.js
 (cd lib && npm pack --silent --offline && npm version -s --no-git-tag-version 1.1.0 && npm pack --silent --offline)
+"""
+
+# Somebody else has made the packages: under the policies their keys cannot be read, only unpacked.
+INSTALL = """set -e
 cd app; npm init -y > /dev/null
 export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false npm_config_offline=true
 """
 
 NODE = [
-    node("hello", "console.log([1, 2].map(x => x * 2), await import('node:os').then(o => o.cpus().length > 0))", "[ 2, 4 ] true"),
+    node(
+        "hello",
+        "console.log([1, 2].map(x => x * 2), await import('node:os').then(o => o.cpus().length > 0))",
+        "[ 2, 4 ] true",
+    ),
     node(
         "files",
         "import fs from 'node:fs/promises'\nawait fs.mkdir('a/b', {recursive: true}); await fs.writeFile('a/b/c', 'x')\n"
@@ -51,23 +59,35 @@ NODE = [
         "  s.close(); const u = net.createServer(c => c.end('by unix')).listen('s', () => net.connect('s').on('data', d => (console.log(d + ''), u.close())))\n})",
         "by unix",
     ),
-    node("compiled_code", "const w = new Uint8Array([0,97,115,109,1,0,0,0,1,5,1,96,0,1,127,3,2,1,0,7,5,1,1,102,0,0,10,6,1,4,0,65,7,11])\n"
-         "let n = 0; for (let i = 0; i < 3e5; i++) n += i % 7\nconsole.log((await WebAssembly.instantiate(w)).instance.exports.f(), n)", "7 "),
-    work("node", "tests", "printf \"require('node:test')('adds', () => require('assert').equal(1 + 1, 2))\\n\" > a.test.js; node --test", "pass 1", patience=120),
+    node(
+        "compiled_code",
+        "const w = new Uint8Array([0,97,115,109,1,0,0,0,1,5,1,96,0,1,127,3,2,1,0,7,5,1,1,102,0,0,10,6,1,4,0,65,7,11])\n"
+        "let n = 0; for (let i = 0; i < 3e5; i++) n += i % 7\nconsole.log((await WebAssembly.instantiate(w)).instance.exports.f(), n)",
+        "7 ",
+    ),
+    work(
+        "node",
+        "tests",
+        "printf \"require('node:test')('adds', () => require('assert').equal(1 + 1, 2))\\n\" > a.test.js; node --test",
+        "pass 1",
+        patience=120,
+    ),
     work(
         "node",
         "npm_install_and_run",
-        f"{PACKAGES}npm install -s ../dep/dep-1.0.0.tgz ../lib/lib-1.0.0.tgz; npx --no-install lib\n"
+        f"{INSTALL}npm install -s ../dep/dep-1.0.0.tgz ../lib/lib-1.0.0.tgz; npx --no-install lib\n"
         "npm pkg set scripts.check='lib' > /dev/null; npm run -s check; ls node_modules/lib/test/fixtures node_modules/lib/.vscode; npm ls --depth 0",
         "lib runs 42",
+        before=PACKAGES,
         patience=300,
     ),
     work(
         "node",
         "npm_update_and_clean_install",
-        f"{PACKAGES}npm install -s ../dep/dep-1.0.0.tgz ../lib/lib-1.0.0.tgz; npm install -s ../lib/lib-1.1.0.tgz; npm ls lib\n"
+        f"{INSTALL}npm install -s ../dep/dep-1.0.0.tgz ../lib/lib-1.0.0.tgz; npm install -s ../lib/lib-1.1.0.tgz; npm ls lib\n"
         "npm ci -s; npm uninstall -s lib; ls node_modules; npm cache verify > /dev/null",
         "lib@1.1.0",
+        before=PACKAGES,
         patience=400,
     ),
 ]

@@ -114,8 +114,16 @@ PYTHON = [
         "os.nice(1); resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.sched_setaffinity(0, os.sched_getaffinity(0))",
         "4",
     ),
-    python("pty", "import pty\npty.spawn(['sh', '-c', 'test -t 0 && echo on a terminal'])", "on a terminal"),
-    python("tls_and_random", "import ssl, secrets, uuid, hashlib\nprint(ssl.create_default_context().cert_store_stats()['x509_ca'] > 50); uuid.uuid4(); secrets.token_hex()", "True"),
+    python(
+        "pty",
+        "import pty\npty.spawn(['sh', '-c', 'test -t 0 && echo on a terminal'])",
+        "on a terminal",
+    ),
+    python(
+        "tls_and_random",
+        "import ssl, secrets, uuid, hashlib\nprint(ssl.create_default_context().cert_store_stats()['x509_ca'] > 50); uuid.uuid4(); secrets.token_hex()",
+        "True",
+    ),
     work(
         "python",
         "unittest",
