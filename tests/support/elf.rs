@@ -31,6 +31,22 @@ const OPEN: [u8; 33] = [
     0x0f, 0x05, // syscall
 ];
 
+/// `exit(mkdir(path, 0777) < 0)`, with the path right behind it.
+#[rustfmt::skip]
+const MAKE: [u8; 36] = [
+    0xb8, 83, 0, 0, 0, // mov eax, 83
+    0x48, 0x8d, 0x3d, 24, 0, 0, 0, // lea rdi, [rip + 24]
+    0xbe, 0xff, 0x01, 0, 0, // mov esi, 0777
+    0x0f, 0x05, // syscall
+    0x31, 0xff, // xor edi, edi
+    0x85, 0xc0, // test eax, eax
+    0x79, 0x04, // jns +4
+    0xf7, 0xd8, // neg eax
+    0x89, 0xc7, // mov edi, eax
+    0xb8, 60, 0, 0, 0, // mov eax, 60
+    0x0f, 0x05, // syscall
+];
+
 /// A static program that does nothing, and succeeds.
 pub fn program() -> Vec<u8> {
     build(BASE, &EXIT, None, b"")
@@ -51,6 +67,20 @@ pub fn with_interpreter(interpreter: &Path) -> Vec<u8> {
 /// A static program that opens a file for reading, and whose exit code is 0 or the errno.
 pub fn opener(path: &Path) -> Vec<u8> {
     build(BASE, &OPEN, None, &with_nul(path))
+}
+
+/// A static program that makes a directory, so that it shows afterwards that it ran; its exit code is 0
+/// or the errno.
+pub fn maker(path: &Path) -> Vec<u8> {
+    build(BASE, &MAKE, None, &with_nul(path))
+}
+
+/// The same as an interpreter of others; see [`interpreter`].
+pub fn maker_as_interpreter(path: &Path) -> Vec<u8> {
+    let name = with_nul(path);
+    let before = HEADER + PROGRAM_HEADER + MAKE.len() + name.len();
+    let page = [name, vec![0; 4096 - before]].concat();
+    build(INTERPRETER_BASE, &MAKE, None, &page)
 }
 
 fn with_nul(path: &Path) -> Vec<u8> {

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod demo;
 pub mod dist;
 pub mod harm;
+pub mod mutate;
 pub mod setup;
 pub mod test;
 pub mod verified;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, demo, dist, harm, setup, test, verified, vm, work};
+use xtask::{bench, demo, dist, harm, mutate, setup, test, verified, vm, work};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Verb {
     Demo(demo::Args),
     Dist(dist::Args),
     Harm(harm::Args),
+    Mutate(mutate::Args),
     Setup(setup::Args),
     Test(test::Args),
     Verified(verified::Args),
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::main(&args),
         Verb::Dist(args) => dist::main(&args),
         Verb::Harm(args) => harm::main(&args),
+        Verb::Mutate(args) => mutate::main(&args),
         Verb::Setup(args) => setup::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Verified(args) => verified::main(&args),

@@ -4,7 +4,7 @@
 
 mod demo;
 pub mod guest;
-mod kernel;
+pub(crate) mod kernel;
 mod plain;
 pub mod summary;
 
@@ -37,6 +37,15 @@ pub struct Args {
     /// Run only the tests of the fence
     #[arg(long, conflicts_with = "no_vm")]
     no_plain: bool,
+    /// Run only one program of the tests of the fence: kernel, bypass [default: both]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "no_vm")]
+    suite: Option<kernel::Suite>,
+    /// Try the catalogue's open ways around the fence too, which fail as long as they are open
+    #[arg(long, conflicts_with = "no_vm")]
+    open: bool,
+    /// Let each of the catalogue's races go on for so long, where two seconds are the rule
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_vm")]
+    soak: Option<u32>,
     /// Run only tests whose names contain this, and leave format, lints and demo out
     filter: Option<String>,
 }
@@ -54,8 +63,10 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     }
     if !args.no_vm {
         let kernels = if args.kernels.is_empty() { &Kernel::ALL[..] } else { &args.kernels };
-        kernel::run(kernels, filter, &mut summary)?;
-        if filter.is_none() && !args.no_plain {
+        let choice =
+            kernel::Choice { kernels, filter, suite: args.suite, open: args.open, soak: args.soak };
+        kernel::run(&choice, &mut summary)?;
+        if filter.is_none() && !args.no_plain && args.suite.is_none() {
             demo::run(kernels, &mut summary)?;
             for kernel in kernels {
                 work::run(*kernel, *kernel != WORK_KERNEL, None, &mut summary)?;

@@ -1,4 +1,4 @@
-//! The tests of the fence: one static program, run as root in a guest of each kernel.
+//! The tests of the fence: static programs, each run as root in a guest of each kernel.
 
 use std::{
     io,
@@ -15,8 +15,29 @@ use crate::{
     vm::{Failure, Input, Machine, Streams, programs},
 };
 
-/// Where the program is in the guest.
-const PROGRAM: &str = "/usr/local/libexec/picket-kernel-tests";
+/// A program of tests, called as its test target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Suite {
+    /// The tests of the hooks.
+    Kernel,
+    /// The catalogue of ways around the fence.
+    Bypass,
+}
+
+/// What of the tests is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// On each of these, whatever the first ones say.
+    pub kernels: &'a [Kernel],
+    /// Only tests whose names contain this.
+    pub filter: Option<&'a str>,
+    /// Only this program's.
+    pub suite: Option<Suite>,
+    /// Those too that are left out because what they try is a way around the fence still.
+    pub open: bool,
+    /// How many seconds each race goes on.
+    pub soak: Option<u32>,
+}
 
 /// Memory of the guest in MiB. Each policy that is loaded takes four.
 const MEMORY: u32 = 1536;
@@ -25,27 +46,39 @@ const MEMORY: u32 = 1536;
 /// running that is hardest on per-processor state, and on lookups that may find a lock taken.
 const PREEMPTION: &str = "preempt=full";
 
+/// Races that go on as long as one says, and more than one of them would.
+const RACES: u64 = 6;
+
 /// How long one kernel may take. Under emulation on a busy machine a run takes minutes.
 const TIME: Duration = Duration::from_secs(8 * 60);
 
-/// Runs the tests on each kernel, whatever the first ones say.
+/// Runs the tests.
 ///
 /// # Errors
 /// When they do not compile, or a guest cannot even be put together.
-pub fn run(kernels: &[Kernel], filter: Option<&str>, summary: &mut Summary) -> Result<()> {
-    let program = build()?;
-    let known = list(&program, filter)?;
-    if known == 0 {
-        if filter.is_none() {
-            bail!("{} has no tests in it", program.display());
+pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
+    let mut found = Vec::new();
+    for suite in [Suite::Kernel, Suite::Bypass] {
+        if choice.suite.is_some_and(|only| only != suite) {
+            continue;
         }
+        let program = suite.build()?;
+        match list(&program, choice.filter)? {
+            0 if choice.filter.is_none() => bail!("{} has no tests in it", program.display()),
+            0 => {}
+            known => found.push((suite, program, known)),
+        }
+    }
+    if found.is_empty() {
         eprintln!("test: no test of the fence has such a name");
         return Ok(());
     }
-    let needs: Vec<_> = kernels.iter().map(|kernel| Need::Kernel(*kernel)).collect();
+    let needs: Vec<_> = choice.kernels.iter().map(|kernel| Need::Kernel(*kernel)).collect();
     setup::ensure(&[&[Need::Machine], &needs[..]].concat())?;
-    for kernel in kernels {
-        on(*kernel, &program, filter, known, summary)?;
+    for kernel in choice.kernels {
+        for (suite, program, known) in &found {
+            on(*kernel, *suite, program, choice, *known, summary)?;
+        }
     }
     Ok(())
 }
@@ -53,19 +86,25 @@ pub fn run(kernels: &[Kernel], filter: Option<&str>, summary: &mut Summary) -> R
 /// Runs the tests on one kernel.
 fn on(
     kernel: Kernel,
+    suite: Suite,
     program: &Path,
-    filter: Option<&str>,
+    choice: &Choice<'_>,
     known: u64,
     summary: &mut Summary,
 ) -> Result<()> {
-    let name = format!("kernel {}", kernel.name());
+    let name = format!("{} {}", suite.target(), kernel.name());
     eprintln!("test: {name}");
     let start = Instant::now();
-    let machine = Machine::new(kernel).memory(MEMORY).timeout(TIME).append(PREEMPTION);
-    let machine = machine.inject(program, PROGRAM, 0o755)?;
+    let mut machine = suite.machine(kernel, program)?.timeout(TIME);
+    if let Some(seconds) = choice.soak {
+        let longer = Duration::from_secs(u64::from(seconds) * RACES);
+        machine = machine.env("PICKET_SOAK", seconds.to_string()).timeout(TIME + longer);
+    }
     // One after the other, so that the output of each stands by itself; each has the fence to
     // itself anyway.
-    let command = [PROGRAM, "--test-threads=1"].into_iter().chain(filter);
+    let open = choice.open.then_some("--include-ignored");
+    let own = [suite.program(), "--test-threads=1"];
+    let command = own.into_iter().chain(choice.filter).chain(open);
     let (mut stdout, mut stderr) = (Counting::new(io::stdout()), io::stderr());
     let streams = Streams { stdin: Input::Empty, stdout: &mut stdout, stderr: &mut stderr };
     let outcome = machine.run(command, streams);
@@ -88,12 +127,37 @@ fn on(
     Ok(())
 }
 
-/// Compiles the tests.
-fn build() -> Result<PathBuf> {
-    eprintln!("test: building the tests of the fence (static)");
-    let mut cargo = programs::cargo("test");
-    cargo.args(["--no-run", "--package", "sensor-user", "--test", "kernel"]);
-    programs::built(cargo.args(["--features", "kernel-tests"]), "kernel")
+impl Suite {
+    /// Its test target.
+    fn target(self) -> &'static str {
+        match self {
+            Suite::Kernel => "kernel",
+            Suite::Bypass => "bypass",
+        }
+    }
+
+    /// Where it is in the guest.
+    pub fn program(self) -> &'static str {
+        match self {
+            Suite::Kernel => "/usr/local/libexec/picket-kernel-tests",
+            Suite::Bypass => "/usr/local/libexec/picket-bypass-tests",
+        }
+    }
+
+    /// Compiles it: where the program is.
+    pub fn build(self) -> Result<PathBuf> {
+        let target = self.target();
+        eprintln!("test: building the tests of the fence ({target}, static)");
+        let mut cargo = programs::cargo("test");
+        cargo.args(["--no-run", "--package", "sensor-user", "--test", target]);
+        programs::built(cargo.args(["--features", "kernel-tests"]), target)
+    }
+
+    /// A machine with the program in it.
+    pub fn machine(self, kernel: Kernel, program: &Path) -> Result<Machine> {
+        let machine = Machine::new(kernel).memory(MEMORY).append(PREEMPTION);
+        machine.inject(program, self.program(), 0o755)
+    }
 }
 
 /// How many tests there are. Listing them needs neither root nor a kernel.

@@ -1,0 +1,53 @@
+//! All rows, by area.
+
+mod attributes;
+mod code;
+mod deputies;
+mod files;
+mod mounts;
+mod network;
+mod own;
+mod processes;
+mod system;
+mod tag;
+
+use crate::row::Row;
+
+/// Everything is allowed but what is in the vault.
+pub const VAULT: &str = "\
+exec:
+  - allow: ['/**']
+  - deny: ['${dir}/vault/**']
+files:
+  - allow: [read, list, write, create, delete, link, attr, map]
+    paths: ['/**']
+  - deny: [read, list, write, create, delete, link, attr, map]
+    paths: ['${dir}/vault/**']
+network:
+  - allow: [connect]
+    to: ['*', 'unix:/**', 'unix:@**']
+  - deny: [connect]
+    to: ['unix:${dir}/vault/**']
+  - allow: [bind]
+    on: ['*', 'unix:@**']";
+
+/// The policy that ships for coding agents.
+pub const CODING_AGENT: &str = include_str!("../../policies/coding-agent.yaml");
+
+/// Every row, in the order of their numbers.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    [
+        code::ROWS,
+        files::ROWS,
+        attributes::ROWS,
+        mounts::ROWS,
+        deputies::ROWS,
+        processes::ROWS,
+        network::ROWS,
+        system::ROWS,
+        own::ROWS,
+        tag::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+}
