@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--policies", required=True, help="the directory of the policies")
     parser.add_argument("--rust", help="a directory with a Rust toolchain, for toolchain-rust")
     parser.add_argument("--core", action="store_true", help="only what is tried on every kernel")
-    parser.add_argument("filter", nargs="?", default="", help="only tests whose names contain this")
+    parser.add_argument("filter", nargs="*", help="only rows whose names contain one of these")
     arguments = parser.parse_args()
     prepare_network()
     os.umask(0o022)

@@ -12,7 +12,8 @@ class Report:
 
     def chosen(self, plan, core):
         """The rows of a session that were asked for."""
-        return [row for row in plan.rows(core) if self.wanted in name(plan, row)]
+        wanted = self.wanted or [""]
+        return [row for row in plan.rows(core) if any(part in name(plan, row) for part in wanted)]
 
     def plan(self, count):
         self.planned = count

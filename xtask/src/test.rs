@@ -69,7 +69,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         if filter.is_none() && !args.no_plain && args.suite.is_none() {
             demo::run(kernels, &mut summary)?;
             for kernel in kernels {
-                work::run(*kernel, *kernel != WORK_KERNEL, None, &mut summary)?;
+                work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
                 harm::run(*kernel, true, &[], &mut summary)?;
             }
         }

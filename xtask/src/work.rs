@@ -32,8 +32,8 @@ pub struct Args {
     /// Only the policies that tell most
     #[arg(long)]
     core: bool,
-    /// Only rows whose names (work::POLICY::GROUP::ROW) contain this
-    filter: Option<String>,
+    /// Only rows whose names (work::POLICY::GROUP::ROW) contain one of these
+    filters: Vec<String>,
 }
 
 /// Runs the verb.
@@ -43,7 +43,7 @@ pub struct Args {
 pub fn main(args: &Args) -> Result<ExitCode> {
     let mut summary = Summary::default();
     for kernel in &args.kernels {
-        run(*kernel, args.core, args.filter.as_deref(), &mut summary)?;
+        run(*kernel, args.core, &args.filters, &mut summary)?;
     }
     Ok(summary.print())
 }
@@ -52,7 +52,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When a guest cannot even be put together.
-pub fn run(kernel: Kernel, core: bool, filter: Option<&str>, summary: &mut Summary) -> Result<()> {
+pub fn run(kernel: Kernel, core: bool, filters: &[String], summary: &mut Summary) -> Result<()> {
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
     let root = programs::workspace();
     let toolchain = rust::stage()?;
@@ -81,6 +81,6 @@ pub fn run(kernel: Kernel, core: bool, filter: Option<&str>, summary: &mut Summa
     .map(Into::into)
     .into();
     words.extend(core.then(|| "--core".into()));
-    words.extend(filter.map(Into::into));
+    words.extend(filters.iter().map(Into::into));
     guest::run(&format!("work {}", kernel.name()), &machine, &words, summary)
 }
