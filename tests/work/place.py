@@ -171,6 +171,8 @@ class Place(Stage):
                 file.write("00112233445566778899aabbccddeeff\n")
         os.makedirs("/var/log/journal", exist_ok=True)
         os.makedirs("/run/systemd/journal", exist_ok=True)
+        # Says that the disk is there: until then the daemon writes below /run.
+        open("/run/systemd/journal/flushed", "w").close()
         daemon = subprocess.Popen(["/lib/systemd/systemd-journald"], stderr=subprocess.DEVNULL)
         end = time.monotonic() + 20
         while not os.path.exists("/run/systemd/journal/stdout") and time.monotonic() < end:

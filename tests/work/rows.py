@@ -15,7 +15,7 @@ class Work:
     before: str = ""  # for bash, free of Picket, by the person whose machine it is
     fresh: bool = False  # whether it takes the workspace's repository as its person left it
     patience: int = 60  # seconds; in an emulated machine everything takes its time
-    # A refusal that ordinary programs meet and live with, as (right, pattern of the subject).
+    # Refusals that ordinary programs meet and live with, as (right, pattern of the subject).
     meets: tuple = ()
     trick: tuple = ()
 
@@ -46,7 +46,7 @@ class Misdeed:
 
 
 # ps asks for the environment of each process of the same user, whatever it is to show.
-PS = ("read", r"/proc/\d+/environ")
+PS = (("read", r"/proc/\d+/environ"),)
 
 
 def work(group, name, command, prints="", **more):

@@ -145,10 +145,10 @@ class Session:
 
 def met(row, event):
     """Whether the row says that its programs meet this refusal and live with it."""
-    if not row.meets:
-        return False
-    right, pattern = row.meets
-    return event["because"] == [right] and re.fullmatch(pattern, event.get("subject") or "")
+    return any(
+        event["because"] == [right] and re.fullmatch(pattern, event.get("subject") or "")
+        for right, pattern in row.meets
+    )
 
 
 def tells_of(event, rights, subject):

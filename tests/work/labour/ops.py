@@ -2,8 +2,10 @@
 
 from rows import PS, work
 
-# lsof and ss want the descriptors of every process that they list.
-DESCRIPTORS = ("list", r"/proc/\d+/fd")
+# lsof wants the descriptors of every process that it lists.
+DESCRIPTORS = (("list", r"/proc/\d+/fd"),)
+# top makes itself a directory for settings, whether it has any to keep or not.
+TOP = (("create", r"/home/agent/\.config/procps"),)
 
 
 def ops(name, command, prints="", **more):
@@ -29,7 +31,7 @@ OPS = [
         "processes",
         "ps aux > p; ps -eo pid,ppid,rss,comm --sort=-rss | head -n 5; pgrep -c . > n; top -bn1 | head -n 3; pstree 2>/dev/null || true; cat /proc/1/status | grep Name",
         "Name:",
-        meets=PS,
+        meets=PS + TOP,
     ),
     ops(
         "other_processes",
@@ -38,8 +40,8 @@ OPS = [
     ),
     ops(
         "network",
-        "ss -tln > s; ss -uan > u; ip -br address; ip route; cat /proc/net/dev > d; cat s | head -n 1",
-        "State",
+        "ip -br address; ip route; cat /proc/net/dev > d; cat /proc/net/tcp /proc/net/udp /proc/net/unix > s; head -n 1 s",
+        "sl",
     ),
     ops(
         "disks",
