@@ -5,6 +5,7 @@
 //! kernel   load, attach, install, tag             the only module that knows aya
 //! event    ring record -> event -> line           pure
 //! engine   agents over one loaded kernel side     what run holds, and a daemon can
+//! family   kinds of sockets by name               pure
 //! launch   a command as an agent                  fork, tag, drop, exec, wait
 //! daemon   agents, policies, events, sinks    owns the machine's kernel side
 //! api      what goes over the control socket  types and the calling side
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod daemon;
 pub mod engine;
 pub mod event;
+pub mod family;
 pub mod kernel;
 pub mod launch;
 pub mod policy;

@@ -23,7 +23,7 @@ mod model;
 mod read;
 mod rules;
 mod subject;
-mod suggest;
+pub(crate) mod suggest;
 mod table;
 mod variables;
 mod yaml;

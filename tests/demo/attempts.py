@@ -298,14 +298,14 @@ NETWORK = [
     shell(
         "$HELPER raw",
         prints("family 2 and type 3"),
-        ("socket", "socket inet, raw, protocol 1"),
+        ("socket", "socket:inet/raw/icmp"),
         says="set-uid tool: raw socket",
         needs="setuid",
     ),
     shell(
         "$HELPER packet",
         prints("family 17 and type 3"),
-        ("socket", "socket packet, raw, protocol 0"),
+        ("socket", "socket:packet/raw"),
         says="set-uid tool: packet socket",
         needs="setuid",
     ),

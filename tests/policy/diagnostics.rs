@@ -30,7 +30,7 @@ fn everything_wrong_is_said_at_once_with_its_place() {
             "11:5 the rule says none of `allow`, `audit`, `ask` and `deny`",
             "14:11 the address has bits beyond the 8 of its prefix",
             "14:25 `localhost` is a name, and the kernel knows only addresses",
-            "15:9 `on` goes with `bind`, and the rule names other rights",
+            "15:9 `on` goes with `bind`, and the rule does not name it",
             "16:3 `domains` is not available yet in this version",
         ]
     );

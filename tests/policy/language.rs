@@ -8,7 +8,9 @@ use sensor_ebpf::table::Space;
 use sensor_ebpf::verdict::Verdict;
 use sensor_user::policy::{Compiled, Options, RuleKind, Source, compile};
 
-use super::support::{FakeHost, allows, compile_text, manifest, path, spec, spec_on, variables};
+use super::support::{
+    FakeHost, allows, compile_text, manifest, path, spec, spec_on, variables, wrong,
+};
 
 /// Whether a policy with only `pattern` lets `subject` be read.
 fn matches(pattern: &str, subject: impl AsRef<[u8]>) -> bool {
@@ -286,5 +288,70 @@ fn included_rules_count_and_denials_stay() {
     assert_eq!(
         found.reports()[0].message,
         "the files include each other in a circle: test.yaml → base/a.yaml → test.yaml"
+    );
+}
+
+/// The verdict on making a socket.
+fn socket(compiled: &Compiled, family: u16, kind: u8, protocol: u16) -> Verdict {
+    let subject = ObjectSubject::family(family, kind, protocol);
+    compiled.judge(Space::Object, subject.as_bytes(), Rights::SOCKET).decision.verdict
+}
+
+#[test]
+fn kinds_of_sockets_can_be_allowed_and_taken_away() {
+    let compiled = spec(
+        "  network:\n  - allow: [socket]\n    families: [vsock, inet/raw/icmp, netlink/audit]\n  \
+         - audit: [socket]\n    families: [packet/dgram]\n  - deny: [socket]\n    families: [inet6]\n  \
+         - ask: [socket]\n    families: ['alg/*/3']\n",
+    );
+    for (family, kind, protocol, verdict) in [
+        (40, 1, 0, Verdict::Allow),
+        (40, 5, 9, Verdict::Allow),
+        (2, 3, 1, Verdict::Allow),
+        (2, 3, 6, Verdict::Deny),
+        (16, 2, 9, Verdict::Allow),
+        (16, 3, 9, Verdict::Allow),
+        (16, 3, 15, Verdict::Deny),
+        (17, 2, 0x0300, Verdict::Audit),
+        (17, 3, 0x0300, Verdict::Deny),
+        (38, 5, 3, Verdict::Ask),
+        (38, 5, 4, Verdict::Deny),
+        // Built in, and taken away.
+        (10, 1, 6, Verdict::Deny),
+        (10, 2, 0, Verdict::Deny),
+        // Built in.
+        (2, 1, 6, Verdict::Allow),
+        (2, 1, 262, Verdict::Deny),
+        (1, 2, 0, Verdict::Allow),
+        (16, 3, 0, Verdict::Allow),
+    ] {
+        assert_eq!(
+            socket(&compiled, family, kind, protocol),
+            verdict,
+            "{family}/{kind}/{protocol}"
+        );
+    }
+    let any = spec("  network:\n  - allow: [socket]\n    families: ['*']");
+    assert_eq!(socket(&any, 44, 3, 0), Verdict::Allow);
+    // Nothing else is given by it.
+    let peer = ObjectSubject::inet(6, [7; 16], 80);
+    let judged = any.judge(Space::Object, peer.as_bytes(), Rights::CONNECT);
+    assert_eq!(judged.decision.verdict, Verdict::Deny);
+}
+
+#[test]
+fn kinds_of_sockets_that_cannot_be_meant_are_refused_where_they_stand() {
+    let found = wrong(
+        "  network:\n  - allow: [socket]\n    families: [vscok, inet/rwa]\n  \
+         - allow: [connect]\n    families: [vsock]\n    to: ['*']\n  - allow: [socket]\n",
+    );
+    assert_eq!(
+        found,
+        [
+            "8:16 unknown socket family `vscok`",
+            "8:28 unknown socket type or protocol `rwa`",
+            "10:15 `families` goes with `socket`, and the rule does not name it",
+            "12:5 `socket` needs `families`",
+        ]
     );
 }

@@ -121,8 +121,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Explains one subject; whether it is allowed.
 fn one(args: &Args, compiled: &Compiled, given: &[u8]) -> anyhow::Result<bool> {
     let host = (!args.literal).then_some(&LocalHost);
-    let subject = Subject::parse(given, args.right, host.map(|host| host as _))?;
-    let judged = compiled.judge(subject.space(), subject.bytes(), args.right);
+    let mut subject = Subject::parse(given, args.right, host.map(|host| host as _))?;
+    let mut judged = compiled.judge(subject.space(), subject.bytes(), args.right);
+    if let Some(behind) = subject.behind(args.right) {
+        let other = compiled.judge(behind.space(), behind.bytes(), args.right);
+        if judged.decision.verdict < Verdict::Ask
+            && other.decision.verdict > judged.decision.verdict
+        {
+            (subject, judged) = (behind, other);
+        }
+    }
     let explanation = explain(args.right, compiled, &subject, &judged, given);
     if args.json {
         println!("{}", serde_json::to_string(&explanation)?);
@@ -172,7 +180,7 @@ fn print(explanation: &Explanation<'_>) -> io::Result<()> {
     let rights = explanation.rights.join(",");
     writeln!(out, "{style}{}{style:#} {rights} {}", explanation.verdict, explanation.subject)?;
     if let Some(given) = &explanation.given {
-        writeln!(out, "  path      {given} leads there")?;
+        writeln!(out, "  given     {given} leads there")?;
     }
     if explanation.because.len() < explanation.rights.len() && !explanation.because.is_empty() {
         writeln!(out, "  because   of {}", explanation.because.join(", "))?;

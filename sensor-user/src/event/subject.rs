@@ -6,6 +6,8 @@ use std::net::Ipv6Addr;
 use bytes::Bytes;
 use sensor_ebpf::subject as s;
 
+use crate::family;
+
 /// What an operation was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
@@ -96,12 +98,9 @@ impl fmt::Display for Subject {
                 Some(v4) => write!(f, "{transport}:{v4}:{port}"),
                 None => write!(f, "{transport}:[{address}]:{port}"),
             },
-            Subject::Socket { family, kind, protocol } => write!(
-                f,
-                "socket {}, {}, protocol {protocol}",
-                family_name(*family).map_or_else(|| format!("family {family}"), str::to_owned),
-                kind_name(*kind).map_or_else(|| format!("type {kind}"), str::to_owned),
-            ),
+            Subject::Socket { family, kind, protocol } => {
+                write!(f, "socket:{}", family::Shown(*family, *kind, *protocol))
+            }
             Subject::Abstract(name) => write!(f, "unix:@{}", printable(name)),
             Subject::Anon(s::ANON_PIPE) => f.write_str("(pipe)"),
             Subject::Anon(s::ANON_MEMORY) => f.write_str("(memory file)"),
@@ -119,33 +118,6 @@ impl fmt::Display for Subject {
             Subject::Unknown(bytes) => write!(f, "object {}", printable(bytes)),
         }
     }
-}
-
-/// Names of the families that are most often refused (`include/linux/socket.h`).
-fn family_name(family: u16) -> Option<&'static str> {
-    Some(match family {
-        1 => "unix",
-        2 => "inet",
-        10 => "inet6",
-        16 => "netlink",
-        17 => "packet",
-        38 => "alg",
-        40 => "vsock",
-        44 => "xdp",
-        _ => return None,
-    })
-}
-
-/// Names of socket types (`include/linux/net.h`).
-fn kind_name(kind: u8) -> Option<&'static str> {
-    Some(match kind {
-        1 => "stream",
-        2 => "dgram",
-        3 => "raw",
-        4 => "rdm",
-        5 => "seqpacket",
-        _ => return None,
-    })
 }
 
 /// Bytes as one line of text: printable UTF-8 as it is, everything else, and the backslash, as
@@ -195,8 +167,8 @@ mod tests {
         assert_eq!(shown(&ObjectSubject::inet(6, mapped([10, 0, 0, 1]), 443)), "tcp:10.0.0.1:443");
         let v6 = "2001:db8::1".parse::<Ipv6Addr>().unwrap().octets();
         assert_eq!(shown(&ObjectSubject::inet(17, v6, 53)), "udp:[2001:db8::1]:53");
-        assert_eq!(shown(&ObjectSubject::family(17, 3, 3)), "socket packet, raw, protocol 3");
-        assert_eq!(shown(&ObjectSubject::family(99, 9, 0)), "socket family 99, type 9, protocol 0");
+        assert_eq!(shown(&ObjectSubject::family(17, 3, 3)), "socket:packet/raw/3");
+        assert_eq!(shown(&ObjectSubject::family(99, 9, 0)), "socket:99/9");
         assert_eq!(shown(&ObjectSubject::anon(b'm')), "(memory file)");
         assert_eq!(shown(&ObjectSubject::process(77)), "process 77");
         assert_eq!(shown(&ObjectSubject::option(41, 57)), "socket option 41/57 (IPV6_RTHDR)");

@@ -226,8 +226,12 @@ fn port_ranges((low, high): (u16, u16)) -> Vec<[Elem; 2]> {
     all
 }
 
-/// Sockets of a family, one of `kinds` and one of `protocols`; no list means any.
-pub(super) fn family(family: u16, kinds: &[u8], protocols: &[u16]) -> Vec<Vec<Elem>> {
+/// Sockets of a family, one of `kinds` and one of `protocols`; no family and no list mean any.
+pub(super) fn family(
+    family: impl Into<Option<u16>>,
+    kinds: &[u8],
+    protocols: &[u16],
+) -> Vec<Vec<Elem>> {
     let set = |bytes: &[u8]| match bytes {
         [] => Elem::Byte(ByteSet::ALL),
         _ => {
@@ -236,8 +240,11 @@ pub(super) fn family(family: u16, kinds: &[u8], protocols: &[u16]) -> Vec<Vec<El
             Elem::Byte(set)
         }
     };
-    let [high, low] = family.to_be_bytes();
-    let head = vec![byte(KIND_FAMILY), byte(high), byte(low), set(kinds)];
+    let [high, low] = match family.into() {
+        Some(family) => family.to_be_bytes().map(byte),
+        None => [set(&[]), set(&[])],
+    };
+    let head = vec![byte(KIND_FAMILY), high, low, set(kinds)];
     if protocols.is_empty() {
         return vec![[head, vec![set(&[]), set(&[])]].concat()];
     }

@@ -117,6 +117,8 @@ pub enum NetworkRight {
     Send,
     /// Take a local address; goes with `on`.
     Bind,
+    /// Make and use sockets of a kind; goes with `families`.
+    Socket,
 }
 
 /// Rights, if the rule is of that kind.
@@ -240,6 +242,10 @@ pub struct NetworkRule {
     #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on: Option<Vec<String>>,
+    /// Kinds of sockets as `family[/type[/protocol]]`: `vsock`, `inet/raw`, `netlink/audit`.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub families: Option<Vec<String>>,
     /// Shown with every violation.
     #[schemars(length(max = 200))]
     #[serde(skip_serializing_if = "Option::is_none")]

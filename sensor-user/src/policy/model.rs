@@ -93,6 +93,8 @@ pub(super) struct Rule {
     pub targets: Vec<Text>,
     /// `on` of network.
     pub local: Vec<Text>,
+    /// `families` of network.
+    pub families: Vec<Text>,
     pub reason: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! From the YAML tree to the types: knows every key, and says of each that is unknown, missing or
 //! of the wrong shape where it is and what would be right.
 
+mod ends;
 mod shape;
 
 use sensor_ebpf::rights::Rights;
@@ -25,7 +26,8 @@ const SPEC_LATER: &[&str] =
 pub(super) const FILE_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "paths", "reason"];
 pub(super) const EXEC_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "reason"];
 pub(super) const DEVICE_KEYS: &[&str] = EXEC_KEYS;
-pub(super) const NETWORK_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "to", "on", "reason"];
+pub(super) const NETWORK_KEYS: &[&str] =
+    &["allow", "audit", "ask", "deny", "to", "on", "families", "reason"];
 
 /// Rights that the rules of `files` may name.
 pub(super) const FILE_RIGHTS: &[Rights] = &[
@@ -40,7 +42,8 @@ pub(super) const FILE_RIGHTS: &[Rights] = &[
     Rights::MAP,
 ];
 /// Rights that the rules of `network` may name.
-pub(super) const NETWORK_RIGHTS: &[Rights] = &[Rights::CONNECT, Rights::SEND, Rights::BIND];
+pub(super) const NETWORK_RIGHTS: &[Rights] =
+    &[Rights::CONNECT, Rights::SEND, Rights::BIND, Rights::SOCKET];
 
 /// Longest `reason` in bytes: it is carried in every event.
 const REASON_MAX: usize = 200;
@@ -172,6 +175,7 @@ impl Reader<'_> {
             rights: Rights::NONE,
             targets: Vec::new(),
             local: Vec::new(),
+            families: Vec::new(),
             reason,
         };
         match section {
@@ -230,47 +234,6 @@ impl Reader<'_> {
             self.error_hint(fields.span, message, hint);
         }
         found
-    }
-
-    /// `to` and `on`, which must fit the rights.
-    fn ends(&mut self, fields: &Fields<'_>, rule: &mut Rule) {
-        let outward = rule.rights.intersects(Rights::CONNECT | Rights::SEND);
-        let inward = rule.rights.contains(Rights::BIND);
-        let span = rule.kind.span;
-        for (key, needed, rights) in
-            [("to", outward, "`connect` and `send`"), ("on", inward, "`bind`")]
-        {
-            match (fields.get(key), needed) {
-                (Some(node), true) => {
-                    let list = self.strings(node, &format!("`{key}`"));
-                    if key == "to" {
-                        rule.targets = list;
-                    } else {
-                        rule.local = list;
-                    }
-                }
-                (Some(node), false) if !rule.rights.is_empty() => {
-                    let message = format!("`{key}` goes with {rights}, and the rule names neither");
-                    let message = if key == "on" {
-                        message.replace("neither", "other rights")
-                    } else {
-                        message
-                    };
-                    let hint = if key == "on" {
-                        "write `to:` for the address of a peer"
-                    } else {
-                        "write `on:` for the address that is bound"
-                    };
-                    self.error_hint(node.span, message, hint);
-                }
-                (None, true) => {
-                    let message = format!("{rights} need `{key}`");
-                    let hint = format!("`{key}: [\"*\"]` means every address");
-                    self.error_hint(span, message.replace("`bind` need", "`bind` needs"), hint);
-                }
-                _ => {}
-            }
-        }
     }
 
     fn reason(&mut self, node: &Node) -> Option<String> {

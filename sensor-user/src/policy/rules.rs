@@ -16,6 +16,7 @@ use super::host::Host;
 use super::links;
 use super::model::{Rule, RuleKind, Section, Text};
 use super::variables::Variables;
+use crate::family;
 
 /// One pattern of a policy and what it says; its id is its place in the list, from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +84,9 @@ impl Resolver<'_> {
         }
         for local in &rule.local {
             self.local(rule, local);
+        }
+        for kind in &rule.families {
+            self.kind(rule, kind);
         }
     }
 
@@ -184,6 +188,24 @@ impl Resolver<'_> {
             let accept = self.number(rule, text, Rights::BIND, "network");
             for elems in inet.elems() {
                 self.entry(Space::Object, false, elems, accept);
+            }
+        }
+    }
+
+    /// Sockets of a kind.
+    fn kind(&mut self, rule: &Rule, text: &Text) {
+        match family::parse(&text.value) {
+            Ok(sockets) => {
+                let accept = self.number(rule, text, Rights::SOCKET, "network");
+                let kinds: Vec<u8> = sockets.kind.into_iter().collect();
+                let protocols: Vec<u16> = sockets.protocol.into_iter().collect();
+                for elems in address::family(sockets.family, &kinds, &protocols) {
+                    self.entry(Space::Object, false, elems, accept);
+                }
+            }
+            Err(wrong) => {
+                let family::Wrong { start, end, message, hint } = wrong;
+                self.report(text, 0, glob::Error { start, end, message, hint: Some(hint) });
             }
         }
     }

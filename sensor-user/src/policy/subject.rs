@@ -7,13 +7,14 @@ use bytes::Bytes;
 use sensor_ebpf::limits::SUBJECT_MAX;
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::{
-    ANON_MEMORY, ANON_PIPE, KIND_ABSTRACT, ObjectSubject, TRANSPORT_ICMP, TRANSPORT_TCP,
-    TRANSPORT_UDP, destination, mapped,
+    ANON_MEMORY, ANON_PIPE, INET_LEN, KIND_ABSTRACT, KIND_INET, ObjectSubject, TRANSPORT_ICMP,
+    TRANSPORT_TCP, TRANSPORT_UDP, destination, mapped, translated,
 };
 use sensor_ebpf::table::Space;
 
 use super::host::Host;
 use crate::event::subject as event;
+use crate::family;
 
 /// Something to judge.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +100,19 @@ impl Subject {
         Ok(Subject { space: Space::Path, followed: bytes != given, bytes })
     }
 
+    /// Where a gateway on the way to a peer would go to, which must be allowed as well: see
+    /// [`translated`].
+    pub fn behind(&self, rights: Rights) -> Option<Subject> {
+        let bytes: [u8; INET_LEN] = self.bytes.as_slice().try_into().ok()?;
+        let [KIND_INET, transport, address @ .., high, low] = bytes else { return None };
+        if self.space != Space::Object || !rights.intersects(Rights::CONNECT | Rights::SEND) {
+            return None;
+        }
+        let port = u16::from_be_bytes([high, low]);
+        let inner = ObjectSubject::inet(transport, translated(address)?, port);
+        Some(Subject { followed: true, ..Subject::object(inner.as_bytes().to_vec()) })
+    }
+
     /// Which automata judge it.
     pub fn space(&self) -> Space {
         self.space
@@ -175,29 +189,12 @@ fn inet(
     Ok(ObjectSubject::inet(transport, address, port))
 }
 
+/// One kind of socket; a protocol that is left out is 0, which lets the kernel choose.
 fn socket(rest: &str) -> Option<ObjectSubject> {
-    let mut parts = rest.split('/');
-    let family = match parts.next()? {
-        "unix" => 1,
-        "inet" => 2,
-        "inet6" => 10,
-        "netlink" => 16,
-        "packet" => 17,
-        "alg" => 38,
-        "vsock" => 40,
-        "xdp" => 44,
-        number => number.parse().ok()?,
-    };
-    let kind = match parts.next()? {
-        "stream" => 1,
-        "dgram" => 2,
-        "raw" => 3,
-        "rdm" => 4,
-        "seqpacket" => 5,
-        number => number.parse().ok()?,
-    };
-    let protocol = parts.next().map_or(Some(0), |number| number.parse().ok())?;
-    parts.next().is_none().then(|| ObjectSubject::family(family, kind, protocol))
+    let sockets = family::parse(rest).ok()?;
+    let given = rest.split('/').count() == 3;
+    let protocol = if given { sockets.protocol? } else { sockets.protocol.unwrap_or(0) };
+    Some(ObjectSubject::family(sockets.family?, sockets.kind?, protocol))
 }
 
 #[cfg(test)]
@@ -221,6 +218,20 @@ mod tests {
         assert_eq!(shown("unix:/run/x", Rights::CONNECT), "/run/x");
         assert_eq!(shown("tcp:0.0.0.0:80", Rights::CONNECT), "tcp:127.0.0.1:80");
         assert_eq!(shown("tcp:0.0.0.0:80", Rights::BIND), "tcp:0.0.0.0:80");
+        assert_eq!(shown("socket:inet/stream", Rights::SOCKET), "socket:inet/stream");
+        assert_eq!(shown("socket:netlink/3/9", Rights::SOCKET), "socket:netlink/raw/audit");
+    }
+
+    #[test]
+    fn an_address_in_an_address_is_found_where_it_is_a_peers() {
+        let behind = |text: &str, rights| {
+            let subject = Subject::parse(text.as_bytes(), rights, None).unwrap();
+            subject.behind(rights).map(|behind| behind.to_string())
+        };
+        let nat64 = "tcp:[64:ff9b::a9fe:a9fe]:80";
+        assert_eq!(behind(nat64, Rights::CONNECT).as_deref(), Some("tcp:169.254.169.254:80"));
+        assert_eq!(behind(nat64, Rights::BIND), None);
+        assert_eq!(behind("tcp:[2001:db8::1]:80", Rights::CONNECT), None);
     }
 
     #[test]
@@ -238,6 +249,9 @@ mod tests {
             "tcp:[::1]",
             "socket:inet",
             "socket:inet/stream/1/2",
+            "socket:inet/raw/*",
+            "socket:netlink/route",
+            "socket:*/raw",
             "unix:x",
             "sctp:1.2.3.4:5",
         ] {

@@ -1,7 +1,7 @@
 //! "Did you mean …": the nearest of the words that would have been right.
 
 /// A hint that names the candidate nearest to `word`, if one is near enough to be meant.
-pub(super) fn suggest<'c>(
+pub(crate) fn suggest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {

@@ -9,6 +9,7 @@ use sensor_ebpf::subject::{
 use sensor_ebpf::table::Space;
 use sensor_ebpf::verdict::Verdict;
 
+use crate::family;
 use crate::policy::{Compiled, Judged, Subject};
 
 /// Why the verdict is what it is, where the rule alone does not say it.
@@ -101,8 +102,10 @@ fn addition(missing: Rights, subject: &Subject) -> Option<String> {
             Some(peer(missing, &format!("unix:@{}", literal(name))))
         }
         (Space::Object, bytes @ [KIND_INET, ..]) => address(bytes).map(|text| peer(missing, &text)),
-        (Space::Object, [KIND_FAMILY, ..]) => {
-            Some("nothing yet: a policy cannot name socket families in this version".to_owned())
+        (Space::Object, [KIND_FAMILY, f0, f1, kind, p0, p1]) => {
+            let of = |high: &u8, low: &u8| u16::from_be_bytes([*high, *low]);
+            let sockets = family::Shown(of(f0, f1), *kind, of(p0, p1));
+            Some(format!("add under network:\n- allow: [socket]\n  families: ['{sockets}']"))
         }
         _ => Some("nothing: a policy cannot name it".to_owned()),
     }
