@@ -4,6 +4,7 @@
 mod directory;
 mod emit;
 mod hooks;
+mod ipc;
 mod judge;
 mod maker;
 mod maps;

@@ -48,7 +48,7 @@ macro_rules! hooks {
 pub const EPERM: i32 = 1;
 /// `EAGAIN`: what `fork` answers when it cannot get what it needs.
 pub const EAGAIN: i32 = 11;
-/// `ENOMEM`: what `socket` answers when it cannot get what it needs.
+/// `ENOMEM`: what `socket` and `shmget` answer when they cannot get what they need.
 pub const ENOMEM: i32 = 12;
 /// `EACCES`: for files, programs and peers. Shells keep searching `PATH` on it and libraries try
 /// their next file or address, as they do for an ordinary permission error.
@@ -97,6 +97,16 @@ hooks! {
     SOCKET_LISTEN = 86, "socket_listen", EACCES;
     SOCKET_ACCEPT = 87, "socket_accept", EACCES;
     SOCKET_SETSOCKOPT = 88, "socket_setsockopt", EPERM;
+    SHM_ALLOC_SECURITY = 89, "shm_alloc_security", ENOMEM;
+    MSG_QUEUE_ALLOC_SECURITY = 90, "msg_queue_alloc_security", ENOMEM;
+    SEM_ALLOC_SECURITY = 91, "sem_alloc_security", ENOMEM;
+    SHM_FREE_SECURITY = 92, "shm_free_security", EPERM;
+    MSG_QUEUE_FREE_SECURITY = 93, "msg_queue_free_security", EPERM;
+    SEM_FREE_SECURITY = 94, "sem_free_security", EPERM;
+    IPC_PERMISSION = 95, "ipc_permission", EACCES;
+    SHM_SHMCTL = 96, "shm_shmctl", EPERM;
+    MSG_QUEUE_MSGCTL = 97, "msg_queue_msgctl", EPERM;
+    SEM_SEMCTL = 98, "sem_semctl", EPERM;
 }
 
 impl Hook {

@@ -94,6 +94,8 @@ layout! {
     unix_addr = "unix_sock", "addr";
     unix_addr_len = "unix_address", "len";
     unix_addr_name = "unix_address", "name";
+    ipc_id = "kern_ipc_perm", "id";
+    ipc_key = "kern_ipc_perm", "key";
     msghdr_name = "msghdr", "msg_name";
     msghdr_namelen = "msghdr", "msg_namelen";
     msghdr_control = "msghdr", "msg_control";

@@ -24,6 +24,10 @@ pub const TABLE_WORDS: usize = 1 << 20;
 /// Agents that may exist at once.
 pub const AGENTS_MAX: u32 = 1024;
 
+/// System V objects that agents may have at once, all together: twice what one namespace has of shared
+/// memory segments by default (`SHMMNI`). A further one cannot be made.
+pub const IPC_MAX: u32 = 8192;
+
 /// Policies that may be loaded at once.
 pub const POLICIES_MAX: u32 = 64;
 

@@ -8,6 +8,7 @@
 //! | [`KIND_ABSTRACT`] | the name of an abstract unix socket, without its leading NUL |
 //! | [`KIND_ANON`] | one of the `ANON_*` bytes: a file that lives on no mounted file system |
 //! | [`KIND_PROCESS`] | pid (4, big-endian) of a process outside the agent; only named in events |
+//! | [`KIND_IPC`] | id (4, big-endian) and key (4) of a System V object; only named in events |
 //! | [`KIND_OPTION`] | level (4, big-endian) and number (4) of a socket option; only named in events |
 
 use crate::limits::OBJECT_MAX;
@@ -22,6 +23,8 @@ pub const KIND_ABSTRACT: u8 = 3;
 pub const KIND_ANON: u8 = 4;
 /// A process outside the agent. No policy judges it yet, but events name it.
 pub const KIND_PROCESS: u8 = 5;
+/// A System V object that the agent did not make.
+pub const KIND_IPC: u8 = 17;
 /// A socket option or control message that no agent may use; see [`crate::sockopt`].
 pub const KIND_OPTION: u8 = 16;
 
@@ -225,13 +228,25 @@ impl ObjectSubject {
     #[inline(always)]
     #[must_use]
     pub fn option(level: u32, number: u32) -> ObjectSubject {
+        ObjectSubject::two(KIND_OPTION, level, number)
+    }
+
+    /// A [`KIND_IPC`] subject.
+    #[inline(always)]
+    #[must_use]
+    pub fn ipc(id: u32, key: u32) -> ObjectSubject {
+        ObjectSubject::two(KIND_IPC, id, key)
+    }
+
+    #[inline(always)]
+    fn two(kind: u8, first: u32, second: u32) -> ObjectSubject {
         let mut subject = ObjectSubject::new();
-        let (level, number) = (level.to_be_bytes(), number.to_be_bytes());
-        subject.bytes[0] = KIND_OPTION;
+        let (first, second) = (first.to_be_bytes(), second.to_be_bytes());
+        subject.bytes[0] = kind;
         let mut i = 0;
         while i < 4 {
-            subject.bytes[1 + i] = level[i];
-            subject.bytes[5 + i] = number[i];
+            subject.bytes[1 + i] = first[i];
+            subject.bytes[5 + i] = second[i];
             i += 1;
         }
         subject.len = 9;
@@ -299,6 +314,7 @@ mod tests {
         assert_eq!(ObjectSubject::family(2, 1, 262).as_bytes(), [1, 0, 2, 1, 1, 6]);
         assert_eq!(ObjectSubject::anon(ANON_PIPE).as_bytes(), [4, b'p']);
         assert_eq!(ObjectSubject::option(41, 57).as_bytes(), [16, 0, 0, 0, 41, 0, 0, 0, 57]);
+        assert_eq!(ObjectSubject::ipc(1, 2).as_bytes(), [17, 0, 0, 0, 1, 0, 0, 0, 2]);
     }
 
     #[test]

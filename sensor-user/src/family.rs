@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn what_is_unknown_is_pointed_at_with_what_might_be_meant() {
         for (text, at, hint) in [
-            ("inet4", 0..5, "did you mean `inet6`?"),
+            ("inet4", 0..5, "did you mean `inet`?"),
             ("pakcet/raw", 0..6, "did you mean `packet`?"),
             ("inet/steam", 5..10, "did you mean `stream`?"),
             ("netlink/rout", 8..12, "did you mean `route`?"),

@@ -5,8 +5,10 @@ mod bpf;
 mod bprm_check_security;
 mod file_mprotect;
 mod file_open;
+mod ipc_permission;
 mod mmap_file;
 mod move_mount;
+mod msg_queue_msgctl;
 mod path_chmod;
 mod path_chown;
 mod path_chroot;
@@ -23,6 +25,8 @@ mod sb_mount;
 mod sb_pivotroot;
 mod sb_remount;
 mod sb_umount;
+mod sem_semctl;
+mod shm_shmctl;
 mod socket_accept;
 mod socket_bind;
 mod socket_connect;
@@ -75,9 +79,22 @@ pub const CASES: &[&Case] = &[
     &path_chown::CASE,
     &socket_listen::CASE,
     &socket_setsockopt::CASE,
+    &ipc_permission::CASE,
+    &shm_shmctl::CASE,
+    &msg_queue_msgctl::CASE,
+    &sem_semctl::CASE,
 ];
 
 /// Hooks that have tests of their own instead: they refuse nothing that a policy could allow, or only
 /// what a process has from before its tag.
-pub const WITHOUT_CASE: &[Hook] =
-    &[Hook::TASK_ALLOC, Hook::SOCKET_POST_CREATE, Hook::SOCKET_ACCEPT];
+pub const WITHOUT_CASE: &[Hook] = &[
+    Hook::TASK_ALLOC,
+    Hook::SOCKET_POST_CREATE,
+    Hook::SOCKET_ACCEPT,
+    Hook::SHM_ALLOC_SECURITY,
+    Hook::MSG_QUEUE_ALLOC_SECURITY,
+    Hook::SEM_ALLOC_SECURITY,
+    Hook::SHM_FREE_SECURITY,
+    Hook::MSG_QUEUE_FREE_SECURITY,
+    Hook::SEM_FREE_SECURITY,
+];

@@ -3,6 +3,7 @@
 
 pub mod attrs;
 pub mod files;
+pub mod ipc;
 pub mod memory;
 pub mod mounts;
 pub mod net;

@@ -8,8 +8,12 @@ mod bpf;
 mod bprm_check_security;
 mod file_mprotect;
 mod file_open;
+mod ipc_permission;
 mod mmap_file;
 mod move_mount;
+mod msg_queue_alloc_security;
+mod msg_queue_free_security;
+mod msg_queue_msgctl;
 mod path_chmod;
 mod path_chown;
 mod path_chroot;
@@ -26,6 +30,12 @@ mod sb_mount;
 mod sb_pivotroot;
 mod sb_remount;
 mod sb_umount;
+mod sem_alloc_security;
+mod sem_free_security;
+mod sem_semctl;
+mod shm_alloc_security;
+mod shm_free_security;
+mod shm_shmctl;
 mod socket_accept;
 mod socket_bind;
 mod socket_connect;
@@ -46,12 +56,12 @@ use sensor_ebpf::moves::{self, Move, Weighed};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
 use sensor_ebpf::table::{Cursor, Space};
-use sensor_ebpf::verdict::{Decision, Verdict, decide};
+use sensor_ebpf::verdict::{Decision, Verdict};
 
 use super::judge::{Actor, KernelTable, Ruling, Subject, advance, place, rule, run};
 use super::scratch::Scratch;
-use super::vmlinux::{Opaque, Place, S_IFDIR, Task, file_type, load, offset, read};
-use super::{object, scratch, tag};
+use super::vmlinux::{Opaque, Place, S_IFDIR, Task, load, offset, read};
+use super::{maker, object, scratch, tag};
 
 /// Mount (`struct vfsmount`) of a `struct path` that a hook was given.
 #[inline(always)]
@@ -247,10 +257,19 @@ fn judge_process(actor: &Actor, hook: Hook, target: Task) -> Result<Ruling, Faul
     Ok(Ruling::refuse(hook, Rights::PROCESS, subject).refused(table))
 }
 
-/// Judges one right on the unix socket at `sk`, by where it was bound. One without a name can only
-/// be reached by whoever was handed a descriptor.
+/// Judges one right on the unix socket at `sk`, by where it was bound. One that the agent itself made
+/// reaches nobody else; one without a name can only be reached by whoever was handed a descriptor.
 #[inline(always)]
-fn judge_unix(actor: &Actor, hook: Hook, right: Rights, sk: u64) -> Result<Ruling, Fault> {
+fn judge_unix(
+    actor: &Actor,
+    hook: Hook,
+    right: Rights,
+    sk: *const Opaque,
+) -> Result<Ruling, Fault> {
+    if maker::is_own(actor, sk) {
+        return Ok(Ruling::ALLOW);
+    }
+    let sk = sk as u64;
     let path = sk + offset!(unix_path);
     let dentry: u64 = read(path + offset!(path_dentry))?;
     let address: u64 = read(sk + offset!(unix_addr))?;

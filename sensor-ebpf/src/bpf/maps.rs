@@ -1,12 +1,12 @@
 //! Every map, with who writes and who reads it.
 
 use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use sensor_ebpf::hook::FAULT_SLOTS;
 use sensor_ebpf::layout::Layout;
-use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, RING_BYTES, TABLE_WORDS};
+use sensor_ebpf::limits::{AGENTS_MAX, IPC_MAX, POLICIES_MAX, RING_BYTES, TABLE_WORDS};
 use sensor_ebpf::tag::{Agent, Tag};
 
 use super::scratch::Scratch;
@@ -152,6 +152,11 @@ pub static SCRATCH_PEER: TaskStorage<Scratch> = TaskStorage::new();
 /// that a listening one accepts. A socket without a value came from outside.
 #[btf_map]
 pub static MAKERS: SocketStorage<Tag> = SocketStorage::new();
+
+/// Address of a System V object → tag of the task that made it. Written and cleared where objects are
+/// made; see `ipc`.
+#[btf_map]
+pub static IPC_MAKERS: HashMap<u64, Tag, { IPC_MAX as usize }> = HashMap::new();
 
 /// Agent slot → agent. Written by userspace; the programs only advance its counters. Mapped into
 /// userspace's memory, because an update by system call would write the counters too, which the

@@ -37,6 +37,13 @@ pub enum Subject {
     Anon(u8),
     /// A process outside the agent.
     Process(u32),
+    /// A System V object that the agent did not make.
+    Ipc {
+        /// What its calls take.
+        id: u32,
+        /// What it is found by; 0 for one that is found by its id only.
+        key: u32,
+    },
     /// A socket option or control message that no agent may use.
     Option {
         /// `SOL_*`.
@@ -75,6 +82,10 @@ impl Subject {
                 level: u32::from_be_bytes([l0, l1, l2, l3]),
                 number: u32::from_be_bytes([n0, n1, n2, n3]),
             },
+            [s::KIND_IPC, i0, i1, i2, i3, k0, k1, k2, k3] => Subject::Ipc {
+                id: u32::from_be_bytes([i0, i1, i2, i3]),
+                key: u32::from_be_bytes([k0, k1, k2, k3]),
+            },
             _ => Subject::Unknown(bytes),
         }
     }
@@ -108,6 +119,7 @@ impl fmt::Display for Subject {
             Subject::Anon(s::ANON_SOCKET) => f.write_str("(socket)"),
             Subject::Anon(_) => f.write_str("(kernel object)"),
             Subject::Process(pid) => write!(f, "process {pid}"),
+            Subject::Ipc { id, key } => write!(f, "System V object {id} (key {key:#x})"),
             Subject::Option { level, number } => {
                 write!(f, "socket option {level}/{number}")?;
                 match sensor_ebpf::sockopt::name(*level, *number) {
@@ -172,6 +184,7 @@ mod tests {
         assert_eq!(shown(&ObjectSubject::anon(b'm')), "(memory file)");
         assert_eq!(shown(&ObjectSubject::process(77)), "process 77");
         assert_eq!(shown(&ObjectSubject::option(41, 57)), "socket option 41/57 (IPV6_RTHDR)");
+        assert_eq!(shown(&ObjectSubject::ipc(5, 0x70)), "System V object 5 (key 0x70)");
         assert_eq!(shown(&ObjectSubject::option(1, 2)), "socket option 1/2");
         assert_eq!(
             Subject::object(Bytes::from_static(b"\x03a\nb")),

@@ -117,3 +117,36 @@ fn a_datagram_socket_whose_peer_is_allowed_may_send_to_it() {
         })
         .run();
 }
+
+#[test]
+fn an_address_in_an_address_is_judged_as_well() {
+    const POLICY: &str = "\
+network:
+  - allow: [connect]
+    to: ['udp:*:7012']
+  - deny: [connect]
+    to: ['169.254.169.254']";
+    let place = Place::on_disk("connect_translated");
+    let ways = [
+        ("NAT64", "64:ff9b::a9fe:a9fe"),
+        ("a NAT64 of one's own", "64:ff9b:1::a9fe:a9fe"),
+        ("6to4", "2002:a9fe:a9fe::1"),
+        ("SIIT", "::ffff:0:a9fe:a9fe"),
+    ];
+    for (_, address) in ways.into_iter().chain([("", "64:ff9b::808:808")]) {
+        let status = std::process::Command::new("ip")
+            .args(["-6", "address", "replace", &format!("{address}/128"), "dev", "lo", "nodad"])
+            .status();
+        assert!(status.unwrap().success(), "{address}");
+    }
+    let denied = denied(TRANSPORT_UDP, "::ffff:169.254.169.254", 7012).rule(5);
+    let udp = |address: &str| {
+        let to = Address::inet(&format!("[{address}]:7012"));
+        connect(&socket(libc::AF_INET6, libc::SOCK_DGRAM, 0)?, &to)
+    };
+    let mut trial = Trial::new(&place, POLICY);
+    for (name, address) in ways {
+        trial = trial.refused(name, move || udp(address), EACCES, denied.clone());
+    }
+    trial.allowed("NAT64 to another", || udp("64:ff9b::808:808")).run();
+}

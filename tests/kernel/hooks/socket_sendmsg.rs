@@ -10,6 +10,7 @@ use crate::support::case::{Case, nothing};
 use crate::support::expect::Expected;
 use crate::support::fence::Fence;
 use crate::support::place::Place;
+use crate::support::sys::files::{open, pipe, send_file, splice, write};
 use crate::support::sys::net::{
     Address, connect, control, listener, send, send_message, send_messages, send_to, send_with,
     socket,
@@ -274,4 +275,40 @@ fn a_control_message_that_cannot_be_read_is_a_fault() {
     assert_eq!(child.try_to(0), Err(EACCES));
     let fault = Expected::fault(Hook::SOCKET_SENDMSG, Fault::BAD_ADDRESS);
     fence.expect(&agent, &child, &[fault]);
+}
+
+#[test]
+fn what_is_sent_by_moving_a_file_reaches_only_a_fixed_peer() {
+    // Before 6.5 `sendfile` and `splice` pass no hook here. They name no peer, so that it must have
+    // been judged when it was fixed.
+    let place = Place::on_disk("sendmsg_sendfile");
+    let file = place.file("file");
+    let mut fence = Fence::up();
+    let policy = format!("files:\n  - allow: [read]\n    paths: ['${{dir}}/**']\n{POLICY}");
+    let agent = fence.agent(place.path(), &policy);
+    let op = |step: u32| -> Res {
+        let (kind, how) = (step / 2, step % 2);
+        let kind = if kind == 0 { libc::SOCK_DGRAM } else { libc::SOCK_STREAM };
+        let socket = socket(libc::AF_INET, kind, 0)?;
+        let file = open(&file, libc::O_RDONLY)?;
+        if how == 0 {
+            return send_file(&socket, &file, 1);
+        }
+        let (from, into) = pipe()?;
+        write(&into, b"x")?;
+        splice(&from, &socket, 1)
+    };
+    let mut inside = fence.child(op);
+    let before: Vec<Res> = (0..4).map(|step| inside.try_to(step)).collect();
+    assert!(
+        before.iter().all(|answer| matches!(
+            answer,
+            Err(Errno(libc::EDESTADDRREQ | libc::EPIPE | libc::ENOTCONN))
+        )),
+        "a socket without a peer sent something: {before:?}"
+    );
+    inside.tag(agent.tag);
+    for step in 0..4 {
+        assert!(inside.try_to(step).is_err(), "{step}");
+    }
 }

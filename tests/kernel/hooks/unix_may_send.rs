@@ -9,7 +9,7 @@ use sensor_ebpf::rights::Rights;
 use crate::support::case::Case;
 use crate::support::expect::Expected;
 use crate::support::place::Place;
-use crate::support::sys::net::{Address, connect, pair, receiver, send, send_to, socket};
+use crate::support::sys::net::{Address, bind, connect, pair, receiver, send, send_to, socket};
 use crate::support::sys::{EACCES, Res};
 use crate::support::trial::Trial;
 
@@ -71,4 +71,20 @@ fn a_pair_of_ones_own_needs_no_rule() {
             send(&one, b"x")
         })
         .run();
+}
+
+#[test]
+fn a_receiver_that_the_agent_made_needs_no_rule() {
+    const POLICY: &str = "\
+network:
+  - allow: [bind]
+    on: ['unix:@picket-own-receiver']";
+    let place = Place::on_disk("may_send_own");
+    let at = Address::hidden("picket-own-receiver");
+    let own = || {
+        let receiver = socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0)?;
+        bind(&receiver, &at)?;
+        send_to(&socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0)?, b"x", 0, &at)
+    };
+    Trial::new(&place, POLICY).allowed("a name", own).run();
 }

@@ -149,6 +149,16 @@ pub fn close(descriptor: RawFd) -> Res {
     sys!(SYS_close, descriptor).map(drop)
 }
 
+/// `sendfile(2)`.
+pub fn send_file(to: &OwnedFd, from: &OwnedFd, length: usize) -> Res {
+    sys!(SYS_sendfile, to.as_raw_fd(), from.as_raw_fd(), 0, length).map(drop)
+}
+
+/// `splice(2)`.
+pub fn splice(from: &OwnedFd, to: &OwnedFd, length: usize) -> Res {
+    sys!(SYS_splice, from.as_raw_fd(), 0, to.as_raw_fd(), 0, length, 0).map(drop)
+}
+
 /// `pipe2(2)`: the reading and the writing end.
 pub fn pipe() -> Res<(OwnedFd, OwnedFd)> {
     let mut ends = [0_i32; 2];

@@ -66,3 +66,8 @@ impl Drop for Tmpfs {
         assert!(taken_off.is_ok() || std::thread::panicking(), "{taken_off:?}");
     }
 }
+
+/// Mounts a directory on another as well.
+pub fn bind_at(from: &Path, to: &Path) -> Res {
+    mount(from, to, "", libc::MS_BIND, "")
+}

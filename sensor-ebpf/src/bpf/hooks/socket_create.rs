@@ -2,6 +2,18 @@
 //!
 //! Making a socket. Families, types and protocols that nothing allows are refused, as on a kernel
 //! that was built without them, so that libraries fall back.
+//!
+//! Hooks on sockets that are not here, and why none is needed:
+//! - `socket_socketpair`: both ends were made here, and reach each other only.
+//! - `socket_recvmsg`: what comes in was sent by a peer that was judged, or by whoever chose to.
+//! - `netlink_send`: kinds of netlink are allowed one by one; what changes anything through `route`
+//!   takes `CAP_NET_ADMIN`, as does sending to another process (`net/netlink/af_netlink.c`).
+//! - `sctp_*`, `mptcp_add_subflow`: no rule over addresses names their peers; whoever is allowed the
+//!   kind is allowed all that its peers bring about.
+//! - `tun_dev_*`: the device is `/dev/net/tun`, which `file_open` judges.
+//! - `xfrm_*`: by netlink, or by socket options that are refused.
+//! - `unix_find` (7.x): comes before the server is known to listen, and has the name that the caller
+//!   gave.
 
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;

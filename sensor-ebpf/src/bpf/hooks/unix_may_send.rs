@@ -1,7 +1,7 @@
 //! `int unix_may_send(struct socket *sock, struct socket *other)`
 //!
 //! Sending to a unix datagram socket, or fixing it as the peer; by the name that the receiver
-//! bound.
+//! bound. A receiver that the agent itself made needs no rule.
 
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
@@ -9,7 +9,7 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
-use crate::bpf::vmlinux::{offset, read};
+use crate::bpf::object::sock_of;
 
 #[lsm(hook = "unix_may_send")]
 pub fn unix_may_send(ctx: LsmContext) -> i32 {
@@ -18,6 +18,5 @@ pub fn unix_may_send(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_unix_may_send(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    let other: u64 = read(ctx.arg::<u64>(1) + offset!(socket_sk))?;
-    super::judge_unix(actor, Hook::UNIX_MAY_SEND, Rights::SEND, other)
+    super::judge_unix(actor, Hook::UNIX_MAY_SEND, Rights::SEND, sock_of(ctx.arg(1))?)
 }
