@@ -1,7 +1,9 @@
 //! The operations. Each is one closure that does the thing once; a failure ends the program, for a
 //! refused operation would look cheap.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -64,6 +66,11 @@ pub const ALL: &[(&str, Make)] = &[
     ("fork+exit", fork),
     ("tcp connection", connect),
     ("udp sendto+recv", sendto),
+    ("tcp send+recv", send),
+    ("unix send+recv", unix_send),
+    ("unix connection", unix_connect),
+    ("setsockopt", set_option),
+    ("shmget+rmid", shared_memory),
     ("getppid", getppid),
 ];
 
@@ -178,5 +185,56 @@ fn sendto() -> Op {
         let mut buffer = [0; 8];
         sender.send_to(b"x", to).expect("loopback takes it");
         receiver.recv(&mut buffer).expect("it was sent");
+    })
+}
+
+/// Over a connection that stands: what nothing has to be judged for.
+fn send() -> Op {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback is up");
+    let to = listener.local_addr().expect("it is bound");
+    let client = TcpStream::connect(to).expect("it listens");
+    let (server, _) = listener.accept().expect("one is waiting");
+    client.set_nodelay(true).expect("it is TCP");
+    exchange("tcp send+recv", client, server)
+}
+
+fn unix_send() -> Op {
+    let (one, other) = UnixStream::pair().expect("a pair needs nothing");
+    exchange("unix send+recv", one, other)
+}
+
+fn exchange<T: 'static>(name: &'static str, from: T, to: T) -> Op
+where
+    for<'t> &'t T: Read + Write,
+{
+    Op::new(name, 500, move || {
+        (&from).write_all(b"x").expect("somebody listens");
+        (&to).read_exact(&mut [0]).expect("it was sent");
+    })
+}
+
+/// A whole connection to a server of one's own.
+fn unix_connect() -> Op {
+    let path = Path::new(WORK).join("server");
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).expect("the working directory is writable");
+    Op::new("unix connection", 200, move || {
+        let client = UnixStream::connect(&path).expect("it listens");
+        drop((client, listener.accept().expect("one is waiting")));
+    })
+}
+
+fn set_option() -> Op {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback is up");
+    Op::new("setsockopt", 1000, move || socket.set_broadcast(true).expect("it is UDP"))
+}
+
+fn shared_memory() -> Op {
+    Op::new("shmget+rmid", 200, || {
+        // SAFETY: takes numbers only.
+        unsafe {
+            let id = check(libc::shmget(libc::IPC_PRIVATE, 4096, 0o600), "shmget");
+            check(libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()), "shmctl");
+        }
     })
 }

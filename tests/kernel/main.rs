@@ -8,11 +8,13 @@ mod adopt;
 mod after;
 mod agreement;
 mod audit;
+mod deputies;
 mod events;
 mod hooks;
 mod inherit;
 mod launder;
 mod path;
+mod programs;
 mod remembered;
 #[path = "../support/mod.rs"]
 mod support;

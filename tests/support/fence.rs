@@ -14,7 +14,7 @@ use sensor_user::engine::Engine;
 use sensor_user::engine::stream::Stream;
 use sensor_user::event::Event;
 use sensor_user::kernel::load::Tags;
-use sensor_user::policy::{Compiled, Options, Source, Variables, compile};
+use sensor_user::policy::{Compiled, Options, RuleInfo, Source, Variables, compile};
 use sensor_user::policy_host::LocalHost;
 use tokio::runtime::Runtime;
 
@@ -144,6 +144,16 @@ impl Fence {
     pub fn agent(&mut self, dir: impl AsRef<Path>, spec: &str) -> Agent {
         let policy = policy(dir.as_ref(), spec, false);
         self.world().add(policy)
+    }
+
+    /// An agent under a policy that is compiled already.
+    pub fn agent_under(&mut self, policy: Compiled) -> Agent {
+        self.world().add(policy)
+    }
+
+    /// The rule that decided an event of the agent.
+    pub fn rule_of<'p>(&self, agent: &'p Agent, event: &Event) -> Option<&'p RuleInfo> {
+        agent.policy.rule(event.header.rule)
     }
 
     /// The same with everything allowed and reported.
