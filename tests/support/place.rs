@@ -13,9 +13,9 @@ const DISK: &str = "/var/tmp/picket-tests";
 const MEMORY: &str = "/tmp/picket-tests";
 
 /// `f_type` of `statfs(2)`.
-const EXT4: i64 = 0xef53;
+pub const EXT4: i64 = 0xef53;
 /// See [`EXT4`].
-const TMPFS: i64 = 0x0102_1994;
+pub const TMPFS: i64 = 0x0102_1994;
 
 /// An empty directory.
 #[derive(Debug)]

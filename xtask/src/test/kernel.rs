@@ -1,7 +1,7 @@
 //! The tests of the fence: static programs, each run as root in a guest of each kernel.
 
 use std::{
-    io,
+    env, io,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -48,6 +48,9 @@ const PREEMPTION: &str = "preempt=full";
 
 /// Races that go on as long as one says, and more than one of them would.
 const RACES: u64 = 6;
+
+/// What the tests take from the environment: where random ones begin, and how long they go on.
+const HANDED_ON: [&str; 2] = ["PICKET_SEED", "PICKET_TIMES"];
 
 /// How long one kernel may take. Under emulation on a busy machine a run takes minutes.
 const TIME: Duration = Duration::from_secs(8 * 60);
@@ -99,6 +102,11 @@ fn on(
     if let Some(seconds) = choice.soak {
         let longer = Duration::from_secs(u64::from(seconds) * RACES);
         machine = machine.env("PICKET_SOAK", seconds.to_string()).timeout(TIME + longer);
+    }
+    for name in HANDED_ON {
+        if let Some(value) = env::var_os(name) {
+            machine = machine.env(name, value);
+        }
     }
     // One after the other, so that the output of each stands by itself; each has the fence to
     // itself anyway.
