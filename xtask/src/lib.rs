@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod demo;
 pub mod dist;
+pub mod fuzz;
 pub mod harm;
 pub mod mutate;
 pub mod setup;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, demo, dist, harm, mutate, setup, test, verified, vm, work};
+use xtask::{bench, demo, dist, fuzz, harm, mutate, setup, test, verified, vm, work};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -19,6 +19,7 @@ enum Verb {
     Bench(bench::Args),
     Demo(demo::Args),
     Dist(dist::Args),
+    Fuzz(fuzz::Args),
     Harm(harm::Args),
     Mutate(mutate::Args),
     Setup(setup::Args),
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::main(&args),
         Verb::Demo(args) => demo::main(&args),
         Verb::Dist(args) => dist::main(&args),
+        Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Harm(args) => harm::main(&args),
         Verb::Mutate(args) => mutate::main(&args),
         Verb::Setup(args) => setup::main(&args),

@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+/// The platform that programs are built for; by its name, flags for them do not reach build scripts.
+pub(crate) const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
 /// The directory of the workspace's manifest.
 #[must_use]
@@ -110,6 +111,14 @@ pub fn built(cargo: &mut Command, name: &str) -> Result<PathBuf> {
         cargo.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "false");
         cargo.env(format!("CARGO_PROFILE_{profile}_STRIP"), "debuginfo");
     }
+    made(cargo, name)
+}
+
+/// The same with the settings that the cargo has.
+///
+/// # Errors
+/// When it does not compile.
+pub fn made(cargo: &mut Command, name: &str) -> Result<PathBuf> {
     cargo.args(["--quiet", "--message-format=json-render-diagnostics"]);
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().context("cargo has no standard output")?;
