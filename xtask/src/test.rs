@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test of the project. First what any machine can run (format, lints,
-//! plain tests), then the tests of the fence and the demo, in a guest of each kernel. The order of
+//! plain tests, a moment of fuzzing), then the tests of the fence, what the verifier walks, and the
+//! demo, in a guest of each kernel. The order of
 //! things is here; [`plain`], [`kernel`] and [`demo`] run them, [`summary`] counts.
 
 mod demo;
@@ -8,21 +9,22 @@ pub(crate) mod kernel;
 mod plain;
 pub mod summary;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use anyhow::Result;
 
 use crate::{
-    harm,
+    fuzz, harm,
     setup::{self, Need, kernels::Kernel},
     work,
 };
-use summary::Summary;
+use summary::{Counts, Summary};
 
 /// Where work is done under every policy that ships; on the others it is what tells most.
 const WORK_KERNEL: Kernel = Kernel::V6_12;
 
-/// Run all tests: format, lints, plain tests; the tests of the fence and the demo on each kernel
+/// Run all tests: format, lints, plain tests, fuzzers; the tests of the fence and the demo on each
+/// kernel
 ///
 /// The last line is `N passed, N failed`, over everything. The exit code is 0 only if nothing
 /// failed, every part ran tests, and no kernel complained meanwhile.
@@ -50,6 +52,9 @@ pub struct Args {
     filter: Option<String>,
 }
 
+/// Seconds for each fuzzer: a smoke test; `cargo xtask fuzz` takes as long as one likes.
+const FUZZING: u64 = 5;
+
 /// Runs the verb.
 ///
 /// # Errors
@@ -60,6 +65,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(&[Need::BpfToolchain])?;
     if !args.no_plain {
         plain::run(filter, &mut summary)?;
+        if filter.is_none() {
+            fuzzers(&mut summary)?;
+        }
     }
     if !args.no_vm {
         let kernels = if args.kernels.is_empty() { &Kernel::ALL[..] } else { &args.kernels };
@@ -67,6 +75,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             kernel::Choice { kernels, filter, suite: args.suite, open: args.open, soak: args.soak };
         kernel::run(&choice, &mut summary)?;
         if filter.is_none() && !args.no_plain && args.suite.is_none() {
+            verified(kernels, &mut summary)?;
             demo::run(kernels, &mut summary)?;
             for kernel in kernels {
                 work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
@@ -75,4 +84,25 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         }
     }
     Ok(summary.print())
+}
+
+/// Fuzzes each target for a moment; each counts as one test.
+fn fuzzers(summary: &mut Summary) -> Result<()> {
+    let start = Instant::now();
+    let (passed, failed) = fuzz::smoke(FUZZING)?;
+    summary.add("fuzzers", start, Counts { passed, failed, ignored: 0 }, None);
+    Ok(())
+}
+
+/// Compares what the verifier walks with what was reviewed; each kernel counts as one test.
+fn verified(kernels: &[Kernel], summary: &mut Summary) -> Result<()> {
+    for kernel in kernels {
+        let name = format!("verified {}", kernel.name());
+        eprintln!("test: {name}");
+        let start = Instant::now();
+        let good = crate::verified::check(*kernel)?;
+        let counts = Counts { passed: u64::from(good), failed: u64::from(!good), ignored: 0 };
+        summary.add(&name, start, counts, None);
+    }
+    Ok(())
 }

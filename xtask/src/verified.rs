@@ -70,6 +70,17 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Compares the programs with the kept counts on one kernel, and says what has changed; whether nothing
+/// has that must be accepted.
+///
+/// # Errors
+/// As [`main`].
+pub(crate) fn check(kernel: Kernel) -> Result<bool> {
+    let report = compare(&kept()?, &measure(&[kernel])?);
+    eprint!("{}", report.text);
+    Ok(report.good)
+}
+
 /// Loads the programs in a guest of each kernel.
 fn measure(kernels: &[Kernel]) -> Result<Counts> {
     let needs: Vec<_> = kernels.iter().map(|kernel| Need::Kernel(*kernel)).collect();
