@@ -155,6 +155,9 @@ fn compile(tools: &Tools, out: &Path) -> Result<PathBuf> {
     if env::var_os("CARGO_FEATURE_KERNEL_TRACE").is_some() {
         cargo.args(["--features", "sensor-ebpf/kernel-trace"]);
     }
+    if env::var_os("CARGO_FEATURE_MATCH_BENCH").is_some() {
+        cargo.args(["--features", "sensor-ebpf/match-bench"]);
+    }
     let result = cargo
         .output()
         .map_err(|error| format!("cannot start {}: {error}", cargo.get_program().display()))?;

@@ -1,6 +1,8 @@
 //! The kernel half proper. `hooks` holds one file per LSM hook; each gathers its arguments, asks
 //! `judge`, and returns what that says. Everything that decides lives in the library half.
 
+#[cfg(feature = "match-bench")]
+mod bench;
 mod directory;
 mod emit;
 mod hooks;
@@ -8,6 +10,7 @@ mod ipc;
 mod judge;
 mod maker;
 mod maps;
+mod matcher;
 mod object;
 mod path;
 mod peer;

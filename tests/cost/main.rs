@@ -17,9 +17,11 @@ use std::time::Duration;
 use sensor_ebpf::tag::Tag;
 use sensor_user::engine::Engine;
 use sensor_user::kernel::load::Tags;
-use sensor_user::policy::{self, Options};
+use sensor_user::policy::{self, Options, Source, Variables};
 use sensor_user::policy_host::{self, LocalHost};
 
+#[path = "../policy/generated.rs"]
+mod generated;
 mod ops;
 
 /// Where the operations happen: a tmpfs in the guest, so that no disk is measured.
@@ -31,9 +33,12 @@ fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     match args.get(1).map(String::as_str) {
         Some("ops") => measure(args.get(2).map_or("", String::as_str)),
+        Some("scale") => scale(args.get(2).map_or("", String::as_str)),
         Some(policy) => compare(Path::new(policy), args.get(2).map_or("", String::as_str)),
         None => {
-            anyhow::bail!("give the policy to measure under, and the operations' first letters")
+            anyhow::bail!(
+                "give `scale` or the policy to measure under, and the operations' first letters"
+            )
         }
     }
 }
@@ -73,6 +78,40 @@ fn compare(policy: &Path, only: &str) -> anyhow::Result<()> {
     // Programs are freed after a grace period.
     std::thread::sleep(Duration::from_secs(1));
     subject("bare again", only, None)
+}
+
+/// Rules of the policies that [`scale`] measures under.
+const RULES: [usize; 3] = [10, 100, 1000];
+
+/// What the operations need.
+const NEEDED: &str = "  files:
+  - allow: [read, list, exec, map]
+    paths: ['/usr/**', '/etc/**']
+  - allow: [read, write, list, create, delete, link]
+    paths: ['/tmp/**', '/var/tmp/**', '/dev/null']
+";
+
+/// Measures under policies of different size, which should make no difference.
+fn scale(only: &str) -> anyhow::Result<()> {
+    prepare()?;
+    std::thread::sleep(Duration::from_secs(3));
+    subject("bare", only, None)?;
+    let mut engine = Engine::load()?;
+    for (number, rules) in RULES.into_iter().enumerate() {
+        let needed = NEEDED.matches('\'').count() / 2;
+        let text = generated::mixed(rules - needed, false).replacen("  files:\n", NEEDED, 1);
+        let source = Source { name: "scale.yaml".to_owned(), text };
+        let compiled =
+            policy::compile(&source, &Variables::default(), &LocalHost, Options::default());
+        let compiled = compiled.map_err(|errors| anyhow::anyhow!("{errors}"))?;
+        let tag = engine.add(format!("{rules} rules"), compiled)?;
+        if number == 0 {
+            engine.attach()?;
+        }
+        subject(&format!("{rules} rules"), only, Some((engine.tags()?, tag)))?;
+    }
+    println!("{}", serde_json::json!({ "verified": engine.verified()? }));
+    Ok(())
 }
 
 /// Makes the files that the operations work on.

@@ -1,6 +1,11 @@
 //! `cargo xtask bench`: what Picket costs per operation, in executed instructions.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -26,6 +31,12 @@ pub struct Args {
     /// Only the operations whose names begin with this
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
+    /// Measure as an agent under policies of 10, 100 and 1 000 rules instead
+    #[arg(long, conflicts_with = "policy")]
+    scale: bool,
+    /// Measure the matcher alone instead, natively on this machine, in nanoseconds
+    #[arg(long = "match", conflicts_with_all = ["policy", "scale", "kernel", "only"])]
+    matcher: bool,
     /// Print the figures as they come, one JSON object a line
     #[arg(long)]
     json: bool,
@@ -44,6 +55,9 @@ type Figures = BTreeMap<String, f64>;
 /// # Errors
 /// When the measuring program does not compile, or does not come to its end.
 pub fn main(args: &Args) -> Result<ExitCode> {
+    if args.matcher {
+        return matcher(args.json);
+    }
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(args.kernel)])?;
     let program = programs::built(
         programs::cargo("build").args(["--package", "sensor-user", "--bench", "cost"]),
@@ -55,7 +69,8 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         .icount()
         .inject(program, PROGRAM, 0o755)?
         .inject(policy, POLICY, 0o644)?;
-    let output = machine.output([PROGRAM, POLICY, &args.only])?;
+    let what = if args.scale { "scale" } else { POLICY };
+    let output = machine.output([PROGRAM, what, &args.only])?;
     let text = String::from_utf8(output.stdout).context("the figures are not text")?;
     if output.outcome.code != 0 {
         bail!("measuring failed: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -66,6 +81,53 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         print!("{}", table(&text)?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures the matcher natively.
+fn matcher(json: bool) -> Result<ExitCode> {
+    setup::ensure(&[Need::BpfToolchain])?;
+    // In a directory of its own, and so are its kernel programs: they have one more than others.
+    let home = programs::target_dir().join("match");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(programs::workspace()).env_remove("CARGO_MANIFEST_DIR");
+    cargo.env("PICKET_BPF_TARGET_DIR", home.join("bpf"));
+    cargo.args(["build", "--release", "--package", "sensor-user", "--example", "matcher"]);
+    cargo.args(["--features", "match-bench", "--target-dir"]).arg(&home);
+    // What is measured is in the kernel; the rest had better be quick to build.
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    let program = programs::made(&mut cargo, "matcher")?;
+    let output = Command::new(&program).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
+    if !output.status.success() {
+        bail!("measuring failed; it takes root, and a kernel that runs BPF programs");
+    }
+    let text = String::from_utf8(output.stdout).context("the figures are not text")?;
+    print!("{}", if json { text } else { matcher_table(&text)? });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The figures of the matcher as a table.
+fn matcher_table(text: &str) -> Result<String> {
+    let mut out = String::new();
+    for (number, line) in text.lines().enumerate() {
+        let value: Value = serde_json::from_str(line).context("a figure is not JSON")?;
+        let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+        if number == 0 {
+            out += &format!("{:>8}{:>12}{:>12}", "rules", "table bytes", "compile ms");
+            for length in list("lengths") {
+                out += &format!("{:>12}", format!("{length} B, ns"));
+            }
+            out += &format!("{:>10}\n", "ns/byte");
+        }
+        let float = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+        let (rules, bytes) = (&value["rules"], &value["stats"]["bytes"]);
+        out += &format!("{rules:>8}{bytes:>12}{:>12.1}", float(&value["compile_ms"]));
+        for nanoseconds in list("nanoseconds") {
+            out += &format!("{:>12.0}", float(&nanoseconds));
+        }
+        out += &format!("{:>10.2}\n", float(&value["per_byte"]));
+    }
+    Ok(out)
 }
 
 /// The figures as a table, and the verifier's counts below it.

@@ -58,7 +58,8 @@ use sensor_ebpf::subject::ObjectSubject;
 use sensor_ebpf::table::{Cursor, Space};
 use sensor_ebpf::verdict::{Decision, Verdict};
 
-use super::judge::{Actor, KernelTable, Ruling, Subject, advance, place, rule, run};
+use super::judge::{Actor, KernelTable, Ruling, Subject, place, rule, run};
+use super::matcher::advance;
 use super::scratch::Scratch;
 use super::vmlinux::{Opaque, Place, S_IFDIR, Task, load, offset, read};
 use super::{maker, object, scratch, tag};

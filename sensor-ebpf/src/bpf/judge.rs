@@ -2,9 +2,8 @@
 //! the only way out, which decides the errno, counts faults and sends the event.
 
 use core::cell::Cell;
-use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sensor_ebpf::event::{SUBJECT_NONE, SUBJECT_OBJECT, SUBJECT_PATH};
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::limits::{SUBJECT_ROOM, TABLE_WORDS};
@@ -16,13 +15,15 @@ use sensor_ebpf::verdict::{Decision, Masks, Verdict, decide};
 
 use super::directory::Moment;
 use super::maps::{FAULTS, POLICIES, Table};
+use super::matcher::{advance, advance_to};
 use super::path;
-use super::scratch::{ROOM_SLACK, Scratch};
+use super::scratch::Scratch;
 use super::vmlinux::{self, Place, Task, in_room, masked, negative};
 use super::{directory, emit, tag};
 
 /// A policy table in the kernel.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub struct KernelTable(*const u32);
 
 impl Words for KernelTable {
@@ -34,6 +35,12 @@ impl Words for KernelTable {
 }
 
 impl KernelTable {
+    /// The table in a map's value.
+    #[inline(always)]
+    pub fn at(table: *const Table) -> KernelTable {
+        KernelTable(table.cast())
+    }
+
     /// Whether the whole policy only reports.
     #[inline(always)]
     pub fn audits(self) -> bool {
@@ -237,7 +244,7 @@ impl Actor {
         // SAFETY: a whole agent; see `tag::enter`.
         let slot = unsafe { (*self.agent).policy };
         let table: *const Table = POLICIES.get_value_ptr_mut(slot, &0).ok_or(Fault::NO_POLICY)?;
-        let table = KernelTable(table.cast());
+        let table = KernelTable::at(table);
         let sound = table.word(table::H_MAGIC) == table::MAGIC
             && table.word(table::H_VERSION) == sensor_ebpf::ABI_VERSION;
         if !sound {
@@ -352,138 +359,10 @@ pub fn rule(hook: Hook, table: KernelTable, requested: Rights, found: &Found) ->
     }
 }
 
-/// Bytes that one turn of the matching loop takes: a power of two. One would spend most of the time on
-/// the call; the whole subject in one turn would make the verifier walk 4095 steps in every program.
-const CHUNK: u32 = 16;
-
-/// What the callback of the matching loop needs. On the stack, because the helper demands it. What
-/// changes from turn to turn is in the scratch, where the verifier does not follow it.
-struct Match {
-    table: *const u32,
-    scratch: *mut Scratch,
-}
-
 /// Runs the automata over a subject.
 #[inline(always)]
 pub fn run(table: KernelTable, scratch: &mut Scratch, subject: Subject) -> Found {
     let cursor = Cursor::start(&table, subject.space());
     let cursor = advance(table, scratch, subject.start, cursor);
     Found { subject, cursor, masks: cursor.masks(&table) }
-}
-
-/// Takes what is in the room from `start` on.
-#[inline(always)]
-pub fn advance(table: KernelTable, scratch: &mut Scratch, start: u32, cursor: Cursor) -> Cursor {
-    advance_to(table, scratch, start, SUBJECT_ROOM as u32, cursor)
-}
-
-/// Takes what is in the room from `start` up to `end`.
-#[inline(always)]
-fn advance_to(
-    table: KernelTable,
-    scratch: &mut Scratch,
-    start: u32,
-    end: u32,
-    cursor: Cursor,
-) -> Cursor {
-    let scratch: *mut Scratch = scratch;
-    store(scratch, cursor);
-    drive(table.0, scratch, u64::from(start) << 32 | u64::from(end));
-    fetch(scratch)
-}
-
-/// Drives the automata at `Scratch::cursor` over `range` (start and end, 32 bits each) of the room. A
-/// function of its own, for the stack's sake; see `path::walk`.
-#[inline(never)]
-fn drive(table: *const u32, scratch: *mut Scratch, range: u64) -> u32 {
-    let (start, end) = ((range >> 32) as u32, range as u32);
-    if start >= end {
-        return 0;
-    }
-    let len = end - start;
-    // What does not fill a chunk comes first, and is all that most names have. What follows fills
-    // its chunks, so nothing has to be compared in them.
-    let odd = len & (CHUNK - 1);
-    few(KernelTable(table), scratch, start, odd);
-    if len >= CHUNK {
-        // SAFETY: `scratch` is the task's own. The callback has the signature that the helper demands, and
-        // its context outlives it.
-        unsafe {
-            (&raw mut (*scratch).at).write_volatile(start.wrapping_add(odd));
-            let mut context = Match { table, scratch };
-            bpf_loop(len / CHUNK, turn as *mut c_void, (&raw mut context).cast(), 0);
-        }
-    }
-    0
-}
-
-/// Takes the next [`CHUNK`] bytes.
-unsafe extern "C" fn turn(_index: u64, context: *const Match) -> i64 {
-    // SAFETY: the helper passes on the pointer that `drive` gave it, to what `drive` filled in.
-    let (table, scratch) = unsafe { ((*context).table, (*context).scratch) };
-    // SAFETY: a field of the task's own scratch.
-    let at = unsafe {
-        let at = (&raw const (*scratch).at).read_volatile();
-        (&raw mut (*scratch).at).write_volatile(at.wrapping_add(CHUNK));
-        at
-    };
-    few(KernelTable(table), scratch, at, CHUNK);
-    0
-}
-
-/// Nothing that reads memory is moved across it. Left alone, LLVM reads all bytes of a chunk before it
-/// takes the first, and has no registers to put them in.
-#[inline(always)]
-fn in_order() {
-    // SAFETY: no instruction at all.
-    unsafe { core::arch::asm!("", options(nostack, preserves_flags)) };
-}
-
-/// Takes `count` bytes of the room from `start` on, at most [`CHUNK`]. Without a loop: where `count` is
-/// known nothing is compared, and the verifier walks each step once.
-#[inline(always)]
-fn few(table: KernelTable, scratch: *mut Scratch, start: u32, count: u32) {
-    let mut cursor = fetch(scratch);
-    // SAFETY: the mask keeps the index inside the room, which is a field of the task's own scratch.
-    let bytes = unsafe { (&raw const (*scratch).room).cast::<u8>().add(in_room(u64::from(start))) };
-    macro_rules! steps {
-        ($($number:literal)*) => {'steps: {$(
-            if count == $number {
-                break 'steps;
-            }
-            in_order();
-            // SAFETY: behind the room the scratch has more bytes than a chunk, see `Scratch::room`.
-            cursor.step(&table, unsafe { bytes.add($number).read() });
-        )*}};
-    }
-    const { assert!(CHUNK == 16 && CHUNK as usize <= ROOM_SLACK) };
-    steps!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    store(scratch, cursor);
-}
-
-/// Leaves a cursor in the scratch. There the verifier forgets what it knows of the states, and sees that
-/// a match of five bytes leads to where one of six does.
-#[inline(always)]
-fn store(scratch: *mut Scratch, cursor: Cursor) {
-    // SAFETY: fields of the task's own scratch.
-    unsafe {
-        let to = &raw mut (*scratch).cursor;
-        (&raw mut (*to).classes).write_volatile(cursor.classes);
-        (&raw mut (*to).anchored).write_volatile(cursor.anchored);
-        (&raw mut (*to).floating).write_volatile(cursor.floating);
-    }
-}
-
-/// The cursor that was left in the scratch.
-#[inline(always)]
-fn fetch(scratch: *mut Scratch) -> Cursor {
-    // SAFETY: as in `store`.
-    unsafe {
-        let from = &raw const (*scratch).cursor;
-        Cursor {
-            classes: (&raw const (*from).classes).read_volatile(),
-            anchored: (&raw const (*from).anchored).read_volatile(),
-            floating: (&raw const (*from).floating).read_volatile(),
-        }
-    }
 }
