@@ -5,6 +5,7 @@
 //! right and subject, and nothing happened.
 
 use std::fmt;
+use std::fs;
 
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::verdict::Verdict;
@@ -95,7 +96,10 @@ impl Tried<'_> {
             return ensure(answer.is_err(), || format!("it says that it worked: {answer:?}"));
         }
         let hook = self.way.hook.unwrap_or(self.attack.hook);
-        if hook == NONE_YET || (answer.is_err() && events.iter().any(|e| is_earlier(e, hook))) {
+        if hook == NONE_YET
+            || is_missing(hook)
+            || (answer.is_err() && events.iter().any(|e| is_earlier(e, hook)))
+        {
             return ensure(answer.is_err() && !events.is_empty(), || {
                 format!("{answer:?}; {}", told(&events))
             });
@@ -148,6 +152,16 @@ impl Tried<'_> {
         drop(kept);
         (answer, happened)
     }
+}
+
+/// Whether this kernel is too old for the hook, so that another one has to do.
+fn is_missing(hook: Hook) -> bool {
+    let numbers = |text: &str| -> Vec<u32> {
+        text.split(['.', '-']).map_while(|part| part.parse().ok()).take(2).collect()
+    };
+    let Some(since) = hook.since() else { return false };
+    let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    numbers(running.trim()) < numbers(since)
 }
 
 /// Whether something refused that the kernel asks before it asks the hook: the attack did not get as
