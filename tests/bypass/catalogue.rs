@@ -1,13 +1,19 @@
 //! All rows, by area.
 
 mod attributes;
+mod changes;
 mod code;
 mod deputies;
+mod descriptors;
 mod files;
+mod ipc;
+mod later;
 mod mounts;
 mod network;
 mod own;
 mod processes;
+mod programs;
+mod sockets;
 mod system;
 mod tag;
 
@@ -38,12 +44,18 @@ pub const CODING_AGENT: &str = include_str!("../../policies/coding-agent.yaml");
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     [
         code::ROWS,
+        programs::ROWS,
         files::ROWS,
+        changes::ROWS,
         attributes::ROWS,
+        descriptors::ROWS,
         mounts::ROWS,
         deputies::ROWS,
+        later::ROWS,
+        ipc::ROWS,
         processes::ROWS,
         network::ROWS,
+        sockets::ROWS,
         system::ROWS,
         own::ROWS,
         tag::ROWS,
