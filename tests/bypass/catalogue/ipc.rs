@@ -8,20 +8,27 @@ use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
 
 use super::VAULT;
-use crate::arena::SECRET;
-use crate::row::{ATTACK, Attack, NONE_YET, Row, Status, way};
+use crate::arena::{Arena, SECRET};
+use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, Status, way};
 use crate::support::sys::Res;
 use crate::sys::{files, ipc, kernel};
 
 /// Objects of System V that somebody outside has made.
 const SYSTEM_V: Attack = Attack { policy: VAULT, hook: NONE_YET, ..ATTACK };
 
+/// The key of objects that must stay.
+const KEY: i32 = 0x7037;
+/// Bits that an object's number has in a note.
+const NUMBER: i64 = 21;
+
 pub const ROWS: &[Row] = &[
-    Row::open(
+    Row::stopped(
         431,
         "Memory that is shared with somebody outside: System V",
-        "To be asked of `ipc_permission`",
+        "An agent may use objects of its own and no others",
         Attack {
+            hook: Hook::IPC_PERMISSION,
+            right: Rights::PROCESS,
             prepare: |_| {
                 let id = ipc::shared_memory(0x7031, true).unwrap();
                 ipc::write_at(ipc::attach(id, 0).unwrap(), SECRET.as_bytes());
@@ -34,11 +41,13 @@ pub const ROWS: &[Row] = &[
             ..SYSTEM_V
         },
     ),
-    Row::open(
+    Row::stopped(
         432,
         "Messages to and from somebody outside: System V",
-        "To be asked of `msg_queue_msgsnd`, `msg_queue_msgrcv` or `ipc_permission`",
+        "An agent may use objects of its own and no others",
         Attack {
+            hook: Hook::IPC_PERMISSION,
+            right: Rights::PROCESS,
             prepare: |_| {
                 let id = ipc::queue(0x7032, true).unwrap();
                 let mut text = [0; 32];
@@ -50,11 +59,13 @@ pub const ROWS: &[Row] = &[
             ..SYSTEM_V
         },
     ),
-    Row::open(
+    Row::stopped(
         433,
         "Semaphores of somebody outside: System V",
-        "To be asked of `ipc_permission`",
+        "An agent may use objects of its own and no others",
         Attack {
+            hook: Hook::IPC_PERMISSION,
+            right: Rights::PROCESS,
             prepare: |arena| {
                 let id = ipc::semaphore(0x7033, true).unwrap();
                 arena.note.set(id as u64);
@@ -103,6 +114,40 @@ pub const ROWS: &[Row] = &[
             },
             happened: |_| !Path::new("/dev/mqueue/picket-victim").exists(),
             ways: &[way("mq_unlink", |_| files::remove_queue("picket-victim"))],
+            ..SYSTEM_V
+        },
+    ),
+    Row::stopped(
+        436,
+        "Objects of somebody outside removed by their numbers: System V",
+        "An agent may change objects of its own and no others",
+        Attack {
+            hook: Hook::SHM_SHMCTL,
+            right: Rights::PROCESS,
+            control: Control::Root("they are root's"),
+            prepare: |arena| {
+                let memory = ipc::shared_memory(KEY, true).unwrap();
+                let queue = ipc::queue(KEY, true).unwrap();
+                let semaphore = ipc::semaphore(KEY, true).unwrap();
+                arena.note.set((memory | queue << NUMBER | semaphore << (2 * NUMBER)) as u64);
+                Box::new((
+                    Removed(memory, ipc::remove_memory),
+                    Removed(queue, ipc::remove_queue),
+                    Removed(semaphore, ipc::remove_semaphore),
+                ))
+            },
+            happened: |_| {
+                ipc::shared_memory(KEY, false).is_err()
+                    || ipc::queue(KEY, false).is_err()
+                    || ipc::semaphore(KEY, false).is_err()
+            },
+            ways: &[
+                way("shmctl", |a| ipc::remove_memory(number(a, 0))),
+                way("msgctl", |a| ipc::remove_queue(number(a, 1)))
+                    .by(Hook::MSG_QUEUE_MSGCTL, Rights::PROCESS),
+                way("semctl", |a| ipc::remove_semaphore(number(a, 2)))
+                    .by(Hook::SEM_SEMCTL, Rights::PROCESS),
+            ],
             ..SYSTEM_V
         },
     ),
@@ -156,4 +201,9 @@ impl Drop for Queue {
     fn drop(&mut self) {
         let _ = files::remove_queue("picket-victim");
     }
+}
+
+/// One of the numbers in the note.
+fn number(arena: &Arena, index: i64) -> i64 {
+    arena.note.get() as i64 >> (index * NUMBER) & ((1 << NUMBER) - 1)
 }
