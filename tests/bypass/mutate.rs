@@ -16,7 +16,7 @@ use crate::support::sys::files::open;
 use crate::sys::bpf;
 
 /// Rows that must fail before no more are tried.
-const ENOUGH: usize = 3;
+const ENOUGH: usize = 2;
 
 /// A program's name as the kernel keeps it.
 const NAME_LENGTH: usize = 15;
