@@ -78,7 +78,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             verified(kernels, &mut summary)?;
             demo::run(kernels, &mut summary)?;
             for kernel in kernels {
-                work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
+                let extent =
+                    if *kernel == WORK_KERNEL { work::Extent::Short } else { work::Extent::Core };
+                work::run(*kernel, extent, &[], &mut summary)?;
                 harm::run(*kernel, true, &[], &mut summary)?;
             }
         }
