@@ -9,20 +9,25 @@ def node(name, program, prints="", **more):
 
 # A package as published ones are: with a program, an editor's settings, a key for its tests, an
 # example of an environment, and one that another package needs.
-PACKAGES = """set -e
-mkdir -p lib/.vscode lib/test/fixtures lib/bin dep app
-echo '{}' > lib/.vscode/settings.json; echo 'not a secret' > lib/test/fixtures/key.pem; echo A=1 > lib/.env.example
-echo '{"name":"dep","version":"1.0.0","main":"index.js"}' > dep/package.json; echo 'module.exports = 42' > dep/index.js
-(cd dep && npm pack --silent --offline)
-echo '{"name":"lib","version":"1.0.0","bin":{"lib":"bin/lib.js"},"scripts":{"postinstall":"node -p 1 > built"}}' > lib/package.json
-printf '#!/usr/bin/env node\\nconsole.log("lib runs", require("dep"))\\n' > lib/bin/lib.js
-(cd lib && npm pack --silent --offline && npm version -s --no-git-tag-version 1.1.0 && npm pack --silent --offline)
+PACKAGES = r"""set -e
+mkdir -p lib/package/{.vscode,test/fixtures,bin} dep/package app; cd lib/package
+echo '{}' > .vscode/settings.json; echo 'not a secret' > test/fixtures/key.pem; echo A=1 > .env.example
+printf '#!/usr/bin/env node\nconsole.log("lib runs", require("dep"))\n' > bin/lib.js
+for version in 1.0.0 1.1.0; do
+    echo '{"name":"lib","version":"'$version'","bin":{"lib":"bin/lib.js"},"scripts":{"postinstall":"node -p 1 > built"}}' > package.json
+    tar czf ../../lib-$version.tgz -C .. package
+done
+cd ../../dep/package
+echo '{"name":"dep","version":"1.0.0","main":"index.js"}' > package.json; echo 'module.exports = 42' > index.js
+tar czf ../../dep-1.0.0.tgz -C .. package
+echo '{"name":"app","version":"1.0.0","scripts":{"check":"lib"}}' > ../../app/package.json
 """
 
 # Somebody else has made the packages: under the policies their keys cannot be read, only unpacked.
 INSTALL = """set -e
-cd app; npm init -y > /dev/null
+cd app
 export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false npm_config_offline=true
+npm install -s ../dep-1.0.0.tgz ../lib-1.0.0.tgz
 """
 
 NODE = [
@@ -75,8 +80,8 @@ NODE = [
     work(
         "node",
         "npm_install_and_run",
-        f"{INSTALL}npm install -s ../dep/dep-1.0.0.tgz ../lib/lib-1.0.0.tgz; npx --no-install lib\n"
-        "npm pkg set scripts.check='lib' > /dev/null; npm run -s check; ls node_modules/lib/test/fixtures node_modules/lib/.vscode; npm ls --depth 0",
+        f"{INSTALL}npx --no-install lib; npm run -s check; npm ls --depth 0\n"
+        "ls node_modules/lib/test/fixtures node_modules/lib/.vscode node_modules/lib/built",
         "lib runs 42",
         before=PACKAGES,
         patience=300,
@@ -84,7 +89,7 @@ NODE = [
     work(
         "node",
         "npm_update_and_clean_install",
-        f"{INSTALL}npm install -s ../dep/dep-1.0.0.tgz ../lib/lib-1.0.0.tgz; npm install -s ../lib/lib-1.1.0.tgz; npm ls lib\n"
+        f"{INSTALL}npm install -s ../lib-1.1.0.tgz; npm ls lib\n"
         "npm ci -s; npm uninstall -s lib; ls node_modules; npm cache verify > /dev/null",
         "lib@1.1.0",
         before=PACKAGES,
