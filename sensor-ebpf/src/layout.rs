@@ -67,6 +67,12 @@ layout! {
     task_nsproxy = "task_struct", "nsproxy";
     task_parent = "task_struct", "real_parent";
     task_tgid = "task_struct", "tgid";
+    task_own_cred = "task_struct", "real_cred";
+    task_cred = "task_struct", "cred";
+    task_leader = "task_struct", "group_leader";
+    pid_level = "pid", "level";
+    pid_numbers = "pid", "numbers";
+    qstr_name = "qstr", "name";
     nsproxy_mnt_ns = "nsproxy", "mnt_ns";
     mnt_namespace_event = "mnt_namespace", "event";
     storage_list = "bpf_local_storage", "list";

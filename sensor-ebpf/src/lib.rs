@@ -7,6 +7,8 @@
 //! helper, a map or the standard library must not live here.
 #![no_std]
 
+pub mod act;
+pub mod capability;
 pub mod event;
 pub mod hook;
 pub mod layout;

@@ -52,10 +52,10 @@ rights! {
     SOCKET = 12, "socket";
     /// Open a character or block device, beside reading or writing it, or make a device node.
     DEVICE = 13, "device";
-    /// Act on a process outside the agent (signal, trace). No policy can give it yet.
+    /// Act on a process outside the agent (signal, trace).
     PROCESS = 14, "process";
-    /// Use the kernel's own control interfaces: `bpf`, mounts, user namespaces. No policy can give it
-    /// yet.
+    /// Use a capability, or the kernel's own control interfaces (`bpf`, mounts, user namespaces),
+    /// which no policy can give.
     KERNEL = 15, "kernel";
 }
 

@@ -7,10 +7,14 @@
 //! | [`KIND_INET`] | transport (1), address (16, IPv4 as `::ffff:a.b.c.d`), port (2, big-endian) |
 //! | [`KIND_ABSTRACT`] | the name of an abstract unix socket, without its leading NUL |
 //! | [`KIND_ANON`] | one of the `ANON_*` bytes: a file that lives on no mounted file system |
-//! | [`KIND_PROCESS`] | pid (4, big-endian) of a process outside the agent; only named in events |
 //! | [`KIND_IPC`] | id (4, big-endian) and key (4) of a System V object; only named in events |
 //! | [`KIND_OPTION`] | level (4, big-endian) and number (4) of a socket option; only named in events |
+//! | [`KIND_PROCESS`] | act (1, [`Act`]), pid (4, big-endian) of a process outside the agent |
+//! | [`KIND_CAPABILITY`] | number (1, [`Capability`]) |
+//! | [`KIND_MODULE`] | the name of a kernel module; only named in events |
 
+use crate::act::Act;
+use crate::capability::Capability;
 use crate::limits::OBJECT_MAX;
 
 /// A socket to be made.
@@ -21,12 +25,16 @@ pub const KIND_INET: u8 = 2;
 pub const KIND_ABSTRACT: u8 = 3;
 /// A file without a name: a pipe, a memfd and the like, opened through `/proc/PID/fd`.
 pub const KIND_ANON: u8 = 4;
-/// A process outside the agent. No policy judges it yet, but events name it.
+/// An act on a process outside the agent. Rules speak of the act alone; events name the process too.
 pub const KIND_PROCESS: u8 = 5;
 /// A System V object that the agent did not make.
 pub const KIND_IPC: u8 = 17;
+/// A kernel module that the kernel would load; only named in events.
+pub const KIND_MODULE: u8 = 7;
 /// A socket option or control message that no agent may use; see [`crate::sockopt`].
 pub const KIND_OPTION: u8 = 16;
+/// A capability that is used.
+pub const KIND_CAPABILITY: u8 = 6;
 
 /// Transports, numbered as IP protocols; anything else cannot be expressed and is
 /// [`TRANSPORT_OTHER`], which no policy can allow.
@@ -53,6 +61,10 @@ pub const ANON_OTHER: u8 = b'o';
 pub const INET_LEN: usize = 20;
 /// Length of a [`KIND_FAMILY`] subject.
 pub const FAMILY_LEN: usize = 6;
+/// Longest name of a module in a [`KIND_MODULE`] subject, with its NUL (`MODULE_NAME_LEN`).
+pub const MODULE_MAX: usize = 64;
+/// Length of a [`KIND_PROCESS`] subject.
+pub const PROCESS_LEN: usize = 6;
 
 /// The bytes of an object subject.
 #[repr(C)]
@@ -212,15 +224,27 @@ impl ObjectSubject {
     /// A [`KIND_PROCESS`] subject.
     #[inline(always)]
     #[must_use]
-    pub fn process(pid: u32) -> ObjectSubject {
+    pub fn process(act: Act, pid: u32) -> ObjectSubject {
         let mut subject = ObjectSubject::new();
         let pid = pid.to_be_bytes();
         subject.bytes[0] = KIND_PROCESS;
-        subject.bytes[1] = pid[0];
-        subject.bytes[2] = pid[1];
-        subject.bytes[3] = pid[2];
-        subject.bytes[4] = pid[3];
-        subject.len = 5;
+        subject.bytes[1] = act.0;
+        subject.bytes[2] = pid[0];
+        subject.bytes[3] = pid[1];
+        subject.bytes[4] = pid[2];
+        subject.bytes[5] = pid[3];
+        subject.len = PROCESS_LEN as u32;
+        subject
+    }
+
+    /// A [`KIND_CAPABILITY`] subject.
+    #[inline(always)]
+    #[must_use]
+    pub fn capability(capability: Capability) -> ObjectSubject {
+        let mut subject = ObjectSubject::new();
+        subject.bytes[0] = KIND_CAPABILITY;
+        subject.bytes[1] = capability.0;
+        subject.len = 2;
         subject
     }
 

@@ -14,6 +14,12 @@ pub struct Tag {
     pub epoch: u32,
 }
 
+impl Tag {
+    /// The tag of Picket's own processes: nobody judges what they do, and no agent may act on them,
+    /// whatever its policy says of processes. It names no agent, and children do not get it.
+    pub const SENTRY: Tag = Tag { agent: u32::MAX, epoch: u32::MAX };
+}
+
 const _: () = assert!(size_of::<Tag>() == 8);
 
 /// Value of the array map `AGENTS`, written by userspace except for the two counters.

@@ -389,6 +389,12 @@ impl Engine {
         self.kernel().agent(tag.agent)
     }
 
+    /// The hooks that this kernel has, in attach order.
+    #[must_use]
+    pub fn hooks(&self) -> &[&'static str] {
+        self.kernel().hooks()
+    }
+
     /// How many instructions the verifier walked for each program, in attach order.
     pub fn verified(&self) -> Result<Vec<(&'static str, u32)>, KernelError> {
         self.kernel().verified()

@@ -50,8 +50,8 @@ impl LaunchError {
     }
 }
 
-/// Starts a command under a tag. The child tags itself between `fork` and `exec`, while it still
-/// has the rights to: there is no moment at which the command runs without its tag.
+/// Starts a command under a tag. The child tags itself between `fork` and `exec`, by the descriptor
+/// that it has inherited: there is no moment at which the command runs without its tag.
 pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args);
@@ -65,8 +65,10 @@ pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError
         }
     }
     let prepare = move || {
-        tags.tag_self(tag)?;
-        user.as_ref().map_or(Ok(()), user::become_user)
+        no_core_dumps()?;
+        // First the user: inside the fence root may not change it.
+        user.as_ref().map_or(Ok(()), user::become_user)?;
+        tags.tag_self(tag)
     };
     // SAFETY: `prepare` only makes system calls and allocates nothing, which is what may be done
     // between fork and exec.
@@ -79,4 +81,14 @@ pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError
             _ => LaunchError::Other(name, error),
         }
     })
+}
+
+/// Limits core dumps to one byte, which the kernel takes for none at all, neither into a file nor into the
+/// program of `kernel.core_pattern` (`fs/coredump.c`, core(5)). That program runs outside the fence, as
+/// root, on what the agent chose to leave in its memory; of limit 0 it takes no notice.
+fn no_core_dumps() -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    // SAFETY: a live structure.
+    let code = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

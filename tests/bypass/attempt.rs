@@ -120,7 +120,9 @@ impl Tried<'_> {
         // No subject is an empty one.
         let names = [&event.subject, &event.peer];
         let is = |name: &&Option<Subject>| {
-            name.as_ref().map(ToString::to_string).unwrap_or_default() == about
+            let name = name.as_ref().map(ToString::to_string).unwrap_or_default();
+            // Behind a process stands what was to be done to it.
+            name.strip_prefix(&about).is_some_and(|act| act.is_empty() || act.starts_with(" ("))
         };
         event.hook == self.way.hook.unwrap_or(self.attack.hook)
             && event.requested.contains(self.way.right.unwrap_or(self.attack.right))

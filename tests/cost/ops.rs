@@ -72,12 +72,41 @@ pub const ALL: &[(&str, Make)] = &[
     ("setsockopt", set_option),
     ("shmget+rmid", shared_memory),
     ("getppid", getppid),
+    ("fcntl", fcntl),
+    ("capability", capability),
+    ("signal", signal),
 ];
 
 fn getppid() -> Op {
     Op::new("getppid", 2000, || {
         // SAFETY: takes nothing.
         unsafe { libc::syscall(libc::SYS_getppid) };
+    })
+}
+
+/// A `fcntl` that means nothing to Picket.
+fn fcntl() -> Op {
+    Op::new("fcntl", 2000, || {
+        // SAFETY: takes integers.
+        check(unsafe { libc::fcntl(0, libc::F_GETFD) }, "fcntl");
+    })
+}
+
+/// Using a capability: root opens a file that it could not open without one.
+fn capability() -> Op {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let path = Path::new(WORK).join("others");
+    std::fs::write(&path, b"").expect("the working directory is writable");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("it is root's");
+    chown(&path, Some(1), Some(1)).expect("root may");
+    open("capability", &path)
+}
+
+/// A signal to oneself that does nothing.
+fn signal() -> Op {
+    Op::new("signal", 1000, || {
+        // SAFETY: takes integers.
+        check(unsafe { libc::kill(libc::getpid(), libc::SIGURG) }, "kill");
     })
 }
 

@@ -315,20 +315,20 @@ PROCESSES = [
     shell(
         "kill -9 $NEIGHBOUR",
         neighbour_died,
-        ("process", "process $NEIGHBOUR"),
+        ("process", "process $NEIGHBOUR (signal)"),
         says="kill -9 PID of the same user",
     ),
     trick(
         "ptrace(PTRACE_ATTACH, PID)",
         "ptrace $NEIGHBOUR",
         prints("TracerPid:"),
-        ("process", "process $NEIGHBOUR"),
+        ("process", "process $NEIGHBOUR (trace)"),
     ),
     trick(
         "process_vm_readv(PID)",
         "vm_readv $NEIGHBOUR $ADDRESS",
         leaks("neighbour"),
-        ("process", "process $NEIGHBOUR"),
+        ("process", "process $NEIGHBOUR (trace)"),
     ),
     trick(
         "pread(/proc/PID/mem)",
@@ -345,7 +345,7 @@ PROCESSES = [
     shell(
         "$HELPER bpf",
         prints("holds 42"),
-        ("kernel", None),
+        ("kernel", "capability:bpf"),
         says="set-uid tool: bpf(MAP_CREATE)",
         needs="setuid",
     ),

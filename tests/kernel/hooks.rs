@@ -3,9 +3,18 @@
 
 mod bpf;
 mod bprm_check_security;
+mod capable;
+mod file_fcntl;
 mod file_mprotect;
 mod file_open;
+mod inode_init_security_anon;
 mod ipc_permission;
+mod kernel_load_data;
+mod kernel_module_request;
+mod kernel_read_file;
+mod key_alloc;
+mod key_permission;
+mod locked_down;
 mod mmap_file;
 mod move_mount;
 mod msg_queue_msgctl;
@@ -20,7 +29,9 @@ mod path_rmdir;
 mod path_symlink;
 mod path_truncate;
 mod path_unlink;
+mod perf_event_open;
 mod ptrace_access_check;
+mod ptrace_traceme;
 mod sb_mount;
 mod sb_pivotroot;
 mod sb_remount;
@@ -35,10 +46,19 @@ mod socket_listen;
 mod socket_post_create;
 mod socket_sendmsg;
 mod socket_setsockopt;
+mod syslog;
 mod task_alloc;
 mod task_kill;
+mod task_movememory;
+mod task_setioprio;
+mod task_setnice;
+mod task_setrlimit;
+mod task_setscheduler;
 mod unix_may_send;
 mod unix_stream_connect;
+mod uring_allowed;
+mod uring_cmd;
+mod uring_override_creds;
 mod userns_create;
 
 use sensor_ebpf::hook::Hook;
@@ -83,6 +103,26 @@ pub const CASES: &[&Case] = &[
     &shm_shmctl::CASE,
     &msg_queue_msgctl::CASE,
     &sem_semctl::CASE,
+    &capable::CASE,
+    &ptrace_traceme::CASE,
+    &task_setrlimit::CASE,
+    &task_setscheduler::CASE,
+    &task_setnice::CASE,
+    &task_setioprio::CASE,
+    &task_movememory::CASE,
+    &file_fcntl::CASE,
+    &perf_event_open::CASE,
+    &kernel_module_request::CASE,
+    &kernel_read_file::CASE,
+    &kernel_load_data::CASE,
+    &locked_down::CASE,
+    &syslog::CASE,
+    &key_alloc::CASE,
+    &key_permission::CASE,
+    &inode_init_security_anon::CASE,
+    &uring_allowed::CASE,
+    &uring_override_creds::CASE,
+    &uring_cmd::CASE,
 ];
 
 /// Hooks that have tests of their own instead: they refuse nothing that a policy could allow, or only

@@ -24,7 +24,9 @@ exec:
   - allow: ['${dir}/opener']
 files:
   - deny: [read]
-    paths: ['${dir}/secret']";
+    paths: ['${dir}/secret']
+capabilities:
+  - allow: [setuid, setgid]";
 
 /// What there is to steal, and a program that tries.
 struct Scene {

@@ -1,6 +1,7 @@
 //! Tests of the policy engine: what it accepts and refuses, and what the tables that it makes say.
 
 mod diagnostics;
+mod fence;
 mod fuzz;
 mod generated;
 mod language;

@@ -60,7 +60,8 @@ impl Case {
         inside.tag(agent.tag);
         assert_eq!(inside.try_to(DENIED), Err(self.errno), "inside");
         let who = if self.by_child { Who::ChildOf(inside.pid()) } else { Who::Child(inside.pid()) };
-        fence.expect(&agent, who, &[(self.event)(dir)]);
+        let hook = acting(self.hook, &mut fence);
+        fence.expect(&agent, who, &[(self.event)(dir).by(hook)]);
 
         // Nothing was changed by what was refused, so that it works now without being prepared.
         assert_eq!(outside.try_to(DENIED), Ok(()), "outside");
@@ -70,6 +71,15 @@ impl Case {
         assert_eq!(inside.try_to(ALLOWED), Ok(()), "what the policy allows");
         fence.quiet(&agent);
     }
+}
+
+/// The hook that refuses the same on a kernel that is too old for this one.
+fn acting(hook: Hook, fence: &mut Fence) -> Hook {
+    let older = match hook {
+        Hook::URING_ALLOWED => Hook::INODE_INIT_SECURITY_ANON,
+        other => other,
+    };
+    if fence.has(hook) { hook } else { older }
 }
 
 /// For [`Case::prepare`]: nothing needs to stay alive.

@@ -76,6 +76,11 @@ impl Expected {
         Expected { fault: fault.name().unwrap(), ..Expected::deny(hook, Rights::NONE) }
     }
 
+    /// By another hook.
+    pub fn by(self, hook: Hook) -> Expected {
+        Expected { hook: hook.name().unwrap(), ..self }
+    }
+
     /// About a path.
     pub fn path(self, path: impl AsRef<Path>) -> Expected {
         Expected { subject: Some(path_subject(path)), ..self }
@@ -131,7 +136,11 @@ impl Expected {
                 assert_eq!(header.tid, child as u32, "thread of {event:?}");
                 assert_eq!(header.ppid, pid() as u32, "parent of {event:?}");
             }
-            Who::ChildOf(child) => assert_eq!(header.ppid, child as u32, "parent of {event:?}"),
+            Who::ChildOf(child) => {
+                // With `CLONE_PARENT` it is the test's own.
+                let parents = [child as u32, pid() as u32];
+                assert!(parents.contains(&header.ppid), "parent of {event:?}");
+            }
             Who::Below => {}
         }
         Expected {

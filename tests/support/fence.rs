@@ -174,6 +174,12 @@ impl Fence {
         child
     }
 
+    /// Whether this kernel has a hook.
+    pub fn has(&mut self, hook: Hook) -> bool {
+        let name = hook.name().unwrap();
+        self.world().engine.hooks().contains(&name)
+    }
+
     /// The map of tags.
     pub fn tags(&mut self) -> Tags {
         self.world().engine.tags().unwrap()

@@ -8,6 +8,7 @@
 
 #![allow(dead_code, reason = "each of the two programs needs a part of it")]
 
+pub mod bystander;
 pub mod case;
 pub mod child;
 pub mod elf;

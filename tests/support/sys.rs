@@ -4,6 +4,7 @@
 pub mod attrs;
 pub mod files;
 pub mod ipc;
+pub mod kernel;
 pub mod memory;
 pub mod mounts;
 pub mod net;

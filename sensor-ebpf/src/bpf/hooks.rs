@@ -6,9 +6,18 @@
 
 mod bpf;
 mod bprm_check_security;
+mod capable;
+mod file_fcntl;
 mod file_mprotect;
 mod file_open;
+mod inode_init_security_anon;
 mod ipc_permission;
+mod kernel_load_data;
+mod kernel_module_request;
+mod kernel_read_file;
+mod key_alloc;
+mod key_permission;
+mod locked_down;
 mod mmap_file;
 mod move_mount;
 mod msg_queue_alloc_security;
@@ -25,7 +34,9 @@ mod path_rmdir;
 mod path_symlink;
 mod path_truncate;
 mod path_unlink;
+mod perf_event_open;
 mod ptrace_access_check;
+mod ptrace_traceme;
 mod sb_mount;
 mod sb_pivotroot;
 mod sb_remount;
@@ -44,18 +55,29 @@ mod socket_listen;
 mod socket_post_create;
 mod socket_sendmsg;
 mod socket_setsockopt;
+mod syslog;
 mod task_alloc;
 mod task_kill;
+mod task_movememory;
+mod task_setioprio;
+mod task_setnice;
+mod task_setrlimit;
+mod task_setscheduler;
 mod unix_may_send;
 mod unix_stream_connect;
+mod uring_allowed;
+mod uring_cmd;
+mod uring_override_creds;
 mod userns_create;
 
+use sensor_ebpf::act::Act;
 use sensor_ebpf::event::SUBJECT_PATH;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::moves::{self, Move, Weighed};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
 use sensor_ebpf::table::{Cursor, Space};
+use sensor_ebpf::tag::Tag;
 use sensor_ebpf::verdict::{Decision, Verdict};
 
 use super::judge::{Actor, KernelTable, Ruling, Subject, place, rule, run};
@@ -247,15 +269,40 @@ fn refuse(actor: &Actor, hook: Hook, right: Rights) -> Result<Ruling, Fault> {
     Ok(Ruling::refuse(hook, right, Subject::NONE).refused(actor.table()?))
 }
 
-/// Judges acting on another process: an agent may act on its own, and on no other.
+/// Judges acting on another process: an agent may act on its own freely, on one that nobody has tagged
+/// as its policy says, and on one of another agent, or of Picket itself, not at all.
 #[inline(always)]
-fn judge_process(actor: &Actor, hook: Hook, target: Task) -> Result<Ruling, Fault> {
-    if tag::of(target)? == Some(actor.tag) {
+fn judge_process(actor: &Actor, hook: Hook, act: Act, target: Task) -> Result<Ruling, Fault> {
+    let subject = ObjectSubject::process(act, target.tgid());
+    // A process that was tagged by its pid may have threads that were not.
+    let tag = match tag::of(target)? {
+        None => tag::of(target.leader())?,
+        tag => tag,
+    };
+    match tag {
+        Some(tag) if tag == actor.tag => Ok(Ruling::ALLOW),
+        // Also where the policy only reports: who watches is not for the watched to touch.
+        Some(Tag::SENTRY) => {
+            let subject = place(actor.scratch(), &subject)?;
+            Ok(Ruling::refuse(hook, Rights::PROCESS, subject))
+        }
+        Some(_) => {
+            let table = actor.table()?;
+            let subject = place(actor.scratch(), &subject)?;
+            Ok(Ruling::refuse(hook, Rights::PROCESS, subject).refused(table))
+        }
+        None => actor.judge_object(hook, Rights::PROCESS, &subject),
+    }
+}
+
+/// Refuses whatever has to do with keys, done for itself: under other credentials the kernel looks up
+/// its own (a name server's answer, a server's identity).
+#[inline(always)]
+fn judge_key(actor: &Actor, hook: Hook) -> Result<Ruling, Fault> {
+    if actor.task.on_errand() {
         return Ok(Ruling::ALLOW);
     }
-    let table = actor.table()?;
-    let subject = place(actor.scratch(), &ObjectSubject::process(target.tgid()))?;
-    Ok(Ruling::refuse(hook, Rights::PROCESS, subject).refused(table))
+    refuse(actor, hook, Rights::KERNEL)
 }
 
 /// Judges one right on the unix socket at `sk`, by where it was bound. One that the agent itself made

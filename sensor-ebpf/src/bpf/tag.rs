@@ -31,7 +31,10 @@ pub fn enter(task: Task) -> Result<Option<Entered>, Fault> {
             return Ok(Some(Entered { tag, agent, scratch }));
         }
     }
-    let Some(tag) = of(task)? else { return Ok(None) };
+    let tag = match of(task)? {
+        None | Some(Tag::SENTRY) => return Ok(None),
+        Some(tag) => tag,
+    };
     let agent = agent_of(tag)?;
     let scratch = scratch::of(task)?;
     // SAFETY: as above.

@@ -168,6 +168,44 @@ impl Task {
         }
     }
 
+    /// The task that stands for the process.
+    #[inline(always)]
+    pub fn leader(self) -> Task {
+        // SAFETY: a trusted task and one of its pointer fields, which is never null.
+        Task(unsafe { load(self.0, offset!(task_leader)) })
+    }
+
+    /// Thread group id in the task's own pid namespace: what it takes itself for.
+    #[inline(always)]
+    pub fn tgid_in_namespace(self) -> Result<i32, Fault> {
+        /// Size of `struct upid`, an integer and a pointer; it begins with the number.
+        const UPID: u64 = 16;
+        /// `MAX_PID_NS_LEVEL` (`include/linux/pid_namespace.h`).
+        const LEVELS: u32 = 32;
+        let pid = self.thread_group()?;
+        let level: u32 = read(pid + offset!(pid_level))?;
+        if level > LEVELS {
+            return Err(Fault::UNREADABLE);
+        }
+        read(pid + offset!(pid_numbers) + u64::from(level) * UPID)
+    }
+
+    /// Address of the task's own credentials; what it acts with while the kernel has it run an errand
+    /// are others.
+    #[inline(always)]
+    pub fn credentials(self) -> u64 {
+        // SAFETY: a trusted task and one of its pointer fields.
+        unsafe { load(self.0, offset!(task_own_cred)) }
+    }
+
+    /// Whether the kernel has the task run an errand under other credentials (`override_creds`).
+    #[inline(always)]
+    pub fn on_errand(self) -> bool {
+        // SAFETY: a trusted task and one of its pointer fields.
+        let acting: u64 = unsafe { load(self.0, offset!(task_cred)) };
+        acting != self.credentials()
+    }
+
     /// Address of the `struct pid` of the task's thread group.
     #[inline(always)]
     pub fn thread_group(self) -> Result<u64, Fault> {

@@ -38,11 +38,12 @@ pub struct Args {
     #[command(flatten)]
     given: Given,
     /// What is done: read, write, list, create, delete, link, attr, exec, map, connect, send, bind,
-    /// socket or device; several with commas between them.
+    /// socket, device, process or kernel; several with commas between them.
     #[arg(value_parser = rights)]
     right: Rights,
     /// To what: an absolute path, `tcp:192.0.2.1:443`, `udp:[2001:db8::1]:53`, `unix:/run/x.sock`,
-    /// `unix:@name`, `socket:inet/raw/1`, `pipe` or `memfd`; `-` reads one per line. `\xHH` is a
+    /// `unix:@name`, `socket:inet/raw/1`, `process:signal`, `capability:net_admin`, `pipe` or
+    /// `memfd`; `-` reads one per line. `\xHH` is a
     /// byte, as events print it.
     #[arg(required = true, value_name = "SUBJECT")]
     subjects: Vec<OsString>,

@@ -74,13 +74,15 @@ pub fn pids() -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
-/// Every tag that some process bears, with the processes.
+/// Every tag of an agent that some process bears, with the processes.
 pub fn tagged(tags: &Tags) -> io::Result<HashMap<Tag, Vec<u32>>> {
     let mut found: HashMap<Tag, Vec<u32>> = HashMap::new();
     for pid in pids()? {
         // One that has ended meanwhile bears nothing.
         let Ok(process) = sys::pidfd_open(pid.cast_signed()) else { continue };
-        if let Ok(Some(tag)) = tags.of(process.as_fd()) {
+        if let Ok(Some(tag)) = tags.of(process.as_fd())
+            && tag != Tag::SENTRY
+        {
             found.entry(tag).or_default().push(pid);
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use bytes::Bytes;
+use sensor_ebpf::act::Act;
+use sensor_ebpf::capability::Capability;
 use sensor_ebpf::subject as s;
 
 use crate::family;
@@ -35,8 +37,6 @@ pub enum Subject {
     Abstract(Bytes),
     /// A file that no mounted file system holds.
     Anon(u8),
-    /// A process outside the agent.
-    Process(u32),
     /// A System V object that the agent did not make.
     Ipc {
         /// What its calls take.
@@ -51,6 +51,12 @@ pub enum Subject {
         /// Its number there.
         number: u32,
     },
+    /// An act on a process outside the agent, by its pid.
+    Process(Act, u32),
+    /// A capability.
+    Capability(Capability),
+    /// A kernel module, by the name that the kernel asked for.
+    Module(Bytes),
     /// An object that this version does not know.
     Unknown(Bytes),
 }
@@ -77,7 +83,6 @@ impl Subject {
             },
             [s::KIND_ABSTRACT, ..] => Subject::Abstract(bytes.slice(1..)),
             [s::KIND_ANON, what] => Subject::Anon(what),
-            [s::KIND_PROCESS, a, b, c, d] => Subject::Process(u32::from_be_bytes([a, b, c, d])),
             [s::KIND_OPTION, l0, l1, l2, l3, n0, n1, n2, n3] => Subject::Option {
                 level: u32::from_be_bytes([l0, l1, l2, l3]),
                 number: u32::from_be_bytes([n0, n1, n2, n3]),
@@ -86,6 +91,11 @@ impl Subject {
                 id: u32::from_be_bytes([i0, i1, i2, i3]),
                 key: u32::from_be_bytes([k0, k1, k2, k3]),
             },
+            [s::KIND_PROCESS, act, a, b, c, d] => {
+                Subject::Process(Act(act), u32::from_be_bytes([a, b, c, d]))
+            }
+            [s::KIND_CAPABILITY, number] => Subject::Capability(Capability(number)),
+            [s::KIND_MODULE, ..] => Subject::Module(bytes.slice(1..)),
             _ => Subject::Unknown(bytes),
         }
     }
@@ -118,7 +128,6 @@ impl fmt::Display for Subject {
             Subject::Anon(s::ANON_PIDFD) => f.write_str("(pidfd)"),
             Subject::Anon(s::ANON_SOCKET) => f.write_str("(socket)"),
             Subject::Anon(_) => f.write_str("(kernel object)"),
-            Subject::Process(pid) => write!(f, "process {pid}"),
             Subject::Ipc { id, key } => write!(f, "System V object {id} (key {key:#x})"),
             Subject::Option { level, number } => {
                 write!(f, "socket option {level}/{number}")?;
@@ -127,9 +136,22 @@ impl fmt::Display for Subject {
                     None => Ok(()),
                 }
             }
+            // No process has pid 0: it is the act on any.
+            Subject::Process(act, 0) => write!(f, "process:{}", act_name(*act)),
+            Subject::Process(act, pid) => write!(f, "process {pid} ({})", act_name(*act)),
+            Subject::Capability(capability) => match capability.name() {
+                Some(name) => write!(f, "capability:{name}"),
+                None => write!(f, "capability:{}", capability.0),
+            },
+            Subject::Module(name) => write!(f, "module {}", printable(name)),
             Subject::Unknown(bytes) => write!(f, "object {}", printable(bytes)),
         }
     }
+}
+
+/// Name of an act.
+fn act_name(act: Act) -> &'static str {
+    act.name().unwrap_or("unknown")
 }
 
 /// Bytes as one line of text: printable UTF-8 as it is, everything else, and the backslash, as
@@ -182,10 +204,12 @@ mod tests {
         assert_eq!(shown(&ObjectSubject::family(17, 3, 3)), "socket:packet/raw/3");
         assert_eq!(shown(&ObjectSubject::family(99, 9, 0)), "socket:99/9");
         assert_eq!(shown(&ObjectSubject::anon(b'm')), "(memory file)");
-        assert_eq!(shown(&ObjectSubject::process(77)), "process 77");
         assert_eq!(shown(&ObjectSubject::option(41, 57)), "socket option 41/57 (IPV6_RTHDR)");
         assert_eq!(shown(&ObjectSubject::ipc(5, 0x70)), "System V object 5 (key 0x70)");
         assert_eq!(shown(&ObjectSubject::option(1, 2)), "socket option 1/2");
+        assert_eq!(shown(&ObjectSubject::process(Act::SIGNAL, 77)), "process 77 (signal)");
+        assert_eq!(shown(&ObjectSubject::capability(Capability::KILL)), "capability:kill");
+        assert_eq!(shown(&ObjectSubject::capability(Capability(99))), "capability:99");
         assert_eq!(
             Subject::object(Bytes::from_static(b"\x03a\nb")),
             Subject::Abstract(Bytes::from_static(b"a\nb"))

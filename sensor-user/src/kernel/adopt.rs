@@ -74,6 +74,7 @@ impl Host {
             let kernel = Kernel::pinned(at)?;
             if missing(&kernel, &pins::links(at, record.generation)).is_none() {
                 pins::remove_other_links(at, record.generation)?;
+                kernel.stand_guard()?;
                 let progress = Progress::open(&at.join(Progress::NAME))?;
                 let host = Host { kernel, progress, at: at.to_owned(), map, record };
                 return Ok((host, Arrival::Adopted));
@@ -92,6 +93,7 @@ impl Host {
         map.write(&record)?;
         pins::remove_other_links(at, generation)?;
         drop(links);
+        kernel.stand_guard()?;
         kernel.let_go();
         let arrival = if in_force { Arrival::Upgraded { from } } else { Arrival::Made };
         Ok((Host { kernel, progress, at: at.to_owned(), map, record }, arrival))

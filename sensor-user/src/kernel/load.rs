@@ -89,7 +89,13 @@ impl Kernel {
         for hook in self.hooks.clone() {
             attach_one(self.ebpf()?, hook)?;
         }
-        Ok(())
+        self.stand_guard()
+    }
+
+    /// Marks this process as Picket's own, so that no agent may act on it.
+    pub(super) fn stand_guard(&self) -> Result<(), KernelError> {
+        let failed = |source| KernelError::Call { what: "mark this process as picket's", source };
+        self.tags()?.tag_self(Tag::SENTRY).map_err(failed)
     }
 
     /// Attaches every program and pins the links in a new directory of a BPF file system, which is
@@ -99,7 +105,7 @@ impl Kernel {
         let at = pins.at().to_owned();
         self.pins = Some(pins);
         self.links = self.pin_links(&at)?;
-        Ok(())
+        self.stand_guard()
     }
 
     /// Attaches every program and pins the links in a directory. They stay as long as the pins do.

@@ -3,12 +3,17 @@
 //! first error and knows no places. What a shape cannot say (globs, addresses, links, variables)
 //! only the compiler checks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use sensor_ebpf::act::Act;
+use sensor_ebpf::capability::Capability;
 use serde::{Deserialize, Serialize};
+
+use super::read;
 
 /// An allow list for an agent: what nothing allows is denied, and a deny beats every other rule.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +75,12 @@ pub struct Spec {
     /// Addresses and unix sockets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Vec<NetworkRule>>,
+    /// What may be done to processes outside the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Vec<ProcessRule>>,
+    /// Capabilities that may be used; an agent's root has none that are not named here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<CapabilityRule>>,
 }
 
 /// Whether a policy refuses.
@@ -121,6 +132,46 @@ pub enum NetworkRight {
     Socket,
 }
 
+/// What may be done to a process outside the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ActName(String);
+
+/// A capability: the kernel's name in small letters, without `CAP_`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CapabilityName(String);
+
+/// A string that is one of `names`, or `all`.
+fn one_of<'n>(names: impl Iterator<Item = &'n str>) -> Schema {
+    let names: Vec<&str> = names.chain([read::ALL]).collect();
+    schemars::json_schema!({ "type": "string", "enum": names })
+}
+
+impl JsonSchema for ActName {
+    fn schema_name() -> Cow<'static, str> {
+        "Act".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of(Act::ALL.iter().map(|(_, name)| *name))
+    }
+}
+
+impl JsonSchema for CapabilityName {
+    fn schema_name() -> Cow<'static, str> {
+        "Capability".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        one_of(Capability::ALL.iter().map(|(_, name)| *name))
+    }
+}
+
+/// Acts, if the rule is of that kind.
+pub type Acts = Option<Vec<ActName>>;
+/// Capabilities, if the rule is of that kind.
+pub type Capabilities = Option<Vec<CapabilityName>>;
 /// Rights, if the rule is of that kind.
 pub type FileRights = Option<Vec<FileRight>>;
 /// Rights, if the rule is of that kind.
@@ -252,6 +303,58 @@ pub struct NetworkRule {
     pub reason: Option<String>,
 }
 
+/// What may be done to processes outside the agent; exactly one of `allow`, `audit` and `deny`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_verdict_at_once()))]
+pub struct ProcessRule {
+    /// May be done.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Acts,
+    /// May be done, and is reported.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Acts,
+    /// May not be done, whatever else allows it.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Acts,
+    /// Shown with every violation.
+    #[schemars(length(max = 200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Which capabilities may be used; exactly one of `allow`, `audit` and `deny`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = one_verdict_at_once()))]
+pub struct CapabilityRule {
+    /// May be used.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Capabilities,
+    /// May be used, and their use is reported.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Capabilities,
+    /// May not be used, whatever else allows it.
+    #[schemars(length(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Capabilities,
+    /// Shown with every violation.
+    #[schemars(length(max = 200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The verdicts of rules whose operations the kernel cannot hold.
+fn one_verdict_at_once() -> serde_json::Value {
+    let kinds = super::RuleKind::ALL.iter().filter(|kind| **kind != super::RuleKind::Ask);
+    kinds.map(|kind| serde_json::json!({ "required": [kind.name()] })).collect()
+}
+
 fn one_verdict() -> serde_json::Value {
     super::RuleKind::ALL
         .map(|kind| serde_json::json!({ "required": [kind.name()] }))
@@ -281,7 +384,6 @@ fn without_null(schema: &mut Schema) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read;
     use super::*;
 
     /// The keys of a definition, in alphabetical order.
@@ -311,6 +413,8 @@ mod tests {
             ("ExecRule", read::EXEC_KEYS),
             ("DeviceRule", read::DEVICE_KEYS),
             ("NetworkRule", read::NETWORK_KEYS),
+            ("ProcessRule", read::NAME_KEYS),
+            ("CapabilityRule", read::NAME_KEYS),
         ] {
             let mut known = known.to_vec();
             known.sort_unstable();

@@ -80,6 +80,8 @@ pub(super) enum Section {
     Exec,
     Devices,
     Network,
+    Process,
+    Capabilities,
 }
 
 /// One item of a section.
@@ -87,9 +89,9 @@ pub(super) enum Section {
 pub(super) struct Rule {
     pub section: Section,
     pub kind: Spanned<RuleKind>,
-    /// As written; in `exec` and `devices` the rights are the section's own.
+    /// As written; where a rule is a list of names the right is the section's own.
     pub rights: Rights,
-    /// `paths` of files, the list itself of exec and devices, `to` of network.
+    /// `paths` of files, `to` of network, the list itself elsewhere.
     pub targets: Vec<Text>,
     /// `on` of network.
     pub local: Vec<Text>,

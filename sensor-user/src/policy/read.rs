@@ -4,10 +4,12 @@
 mod ends;
 mod shape;
 
+use sensor_ebpf::act::Act;
+use sensor_ebpf::capability::Capability;
 use sensor_ebpf::rights::Rights;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::model::{Manifest, Mode, Rule, RuleKind, Section, Spanned};
+use super::model::{Manifest, Mode, Rule, RuleKind, Section, Spanned, Text};
 use super::suggest::suggest;
 use super::yaml::{self, Node, Value};
 use shape::{Fields, Reader};
@@ -19,13 +21,15 @@ pub const KIND: &str = "AgentPolicy";
 
 pub(super) const MANIFEST_KEYS: &[&str] = &["apiVersion", "kind", "metadata", "spec"];
 pub(super) const METADATA_KEYS: &[&str] = &["name", "namespace", "labels", "annotations"];
-pub(super) const SPEC_KEYS: &[&str] = &["mode", "include", "files", "exec", "devices", "network"];
+pub(super) const SPEC_KEYS: &[&str] =
+    &["mode", "include", "files", "exec", "devices", "network", "process", "capabilities"];
 /// Parts of `spec` that are decided and not built yet: their names are taken.
-const SPEC_LATER: &[&str] =
-    &["process", "capabilities", "domains", "limits", "taints", "escalation"];
+const SPEC_LATER: &[&str] = &["domains", "limits", "taints", "escalation"];
 pub(super) const FILE_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "paths", "reason"];
 pub(super) const EXEC_KEYS: &[&str] = &["allow", "audit", "ask", "deny", "reason"];
 pub(super) const DEVICE_KEYS: &[&str] = EXEC_KEYS;
+/// Keys of the rules of `process` and `capabilities`.
+pub(super) const NAME_KEYS: &[&str] = &["allow", "audit", "deny", "reason"];
 pub(super) const NETWORK_KEYS: &[&str] =
     &["allow", "audit", "ask", "deny", "to", "on", "families", "reason"];
 
@@ -44,6 +48,9 @@ pub(super) const FILE_RIGHTS: &[Rights] = &[
 /// Rights that the rules of `network` may name.
 pub(super) const NETWORK_RIGHTS: &[Rights] =
     &[Rights::CONNECT, Rights::SEND, Rights::BIND, Rights::SOCKET];
+
+/// In `process` and `capabilities`: every name.
+pub(super) const ALL: &str = "all";
 
 /// Longest `reason` in bytes: it is carried in every event.
 const REASON_MAX: usize = 200;
@@ -134,6 +141,8 @@ impl Reader<'_> {
                 "exec" => Section::Exec,
                 "devices" => Section::Devices,
                 "network" => Section::Network,
+                "process" => Section::Process,
+                "capabilities" => Section::Capabilities,
                 _ => continue,
             };
             for item in self.items(node, &format!("`{key}`")) {
@@ -165,6 +174,8 @@ impl Reader<'_> {
             Section::Exec => (EXEC_KEYS, "a rule of `exec`"),
             Section::Devices => (DEVICE_KEYS, "a rule of `devices`"),
             Section::Network => (NETWORK_KEYS, "a rule of `network`"),
+            Section::Process => (NAME_KEYS, "a rule of `process`"),
+            Section::Capabilities => (NAME_KEYS, "a rule of `capabilities`"),
         };
         let fields = self.fields(node, of, known)?;
         let (kind, list) = self.verdict(&fields, key)?;
@@ -197,8 +208,41 @@ impl Reader<'_> {
                 rule.rights = self.rights(list, NETWORK_RIGHTS, FILE_RIGHTS, "files");
                 self.ends(&fields, &mut rule);
             }
+            Section::Process => {
+                rule.targets = self.names(list, "act", Act::ALL.iter().map(|(_, name)| *name));
+                rule.rights = Rights::PROCESS;
+            }
+            Section::Capabilities => {
+                let known = Capability::ALL.iter().map(|(_, name)| *name);
+                rule.targets = self.names(list, "capability", known);
+                rule.rights = Rights::KERNEL;
+            }
         }
         Some(rule)
+    }
+
+    /// A list of names of which every one is `known`, or `all`.
+    fn names<'k>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        known: impl Iterator<Item = &'k str>,
+    ) -> Vec<Text> {
+        let known: Vec<&str> = known.chain([ALL]).collect();
+        let texts = self.strings(node, "the list of names");
+        let (sound, odd): (Vec<_>, Vec<_>) =
+            texts.into_iter().partition(|text| known.contains(&text.value.as_str()));
+        for text in odd {
+            let plain = text.value.to_lowercase();
+            let plain = plain.strip_prefix("cap_").unwrap_or(&plain);
+            let hint = match suggest(plain, known.iter().copied()) {
+                _ if known.contains(&plain) => format!("write `{plain}`"),
+                Some(hint) => hint,
+                None => format!("the names here are {}", known.join(", ")),
+            };
+            self.error_hint(text.span, format!("unknown {what} `{}`", text.value), hint);
+        }
+        sound
     }
 
     /// The one verdict of a rule and the node under it.
@@ -228,6 +272,8 @@ impl Reader<'_> {
                 "exec" => "for example `- allow: [\"/usr/bin/**\"]`",
                 "devices" => "for example `- allow: [\"/dev/kvm\"]`",
                 "network" => "for example `- allow: [connect]`",
+                "process" => "for example `- allow: [signal]`",
+                "capabilities" => "for example `- allow: [net_bind_service]`",
                 _ => "for example `- allow: [read, list]`",
             };
             let message = "the rule says none of `allow`, `audit`, `ask` and `deny`";

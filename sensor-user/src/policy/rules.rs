@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
+use sensor_ebpf::act::Act;
+use sensor_ebpf::capability::Capability;
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::subject::KIND_ABSTRACT;
+use sensor_ebpf::subject::{KIND_ABSTRACT, KIND_CAPABILITY, KIND_PROCESS};
 use sensor_ebpf::table::Space;
 use serde::Serialize;
 
@@ -27,7 +29,8 @@ pub struct RuleInfo {
     pub line: usize,
     /// Column of the pattern in characters, from 1; 0 for a built-in rule.
     pub column: usize,
-    /// Part of `spec` that it stands in: `files`, `exec`, `devices`, `network` or `built-in`.
+    /// Part of `spec` that it stands in: `files`, `exec`, `devices`, `network`, `process`,
+    /// `capabilities` or `built-in`.
     pub section: &'static str,
     /// What it says.
     pub kind: RuleKind,
@@ -80,6 +83,8 @@ impl Resolver<'_> {
                 Section::Exec => self.program(rule, target),
                 Section::Devices => self.path(rule, target, rule.rights, "devices"),
                 Section::Network => self.peer(rule, target),
+                Section::Process => self.act(rule, target),
+                Section::Capabilities => self.capability(rule, target),
             }
         }
         for local in &rule.local {
@@ -226,6 +231,28 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whoever may take hold of a process may also look into it.
+    fn act(&mut self, rule: &Rule, text: &Text) {
+        let accept = self.number(rule, text, rule.rights, "process");
+        let mut acts = match Act::from_name(&text.value) {
+            Some(act) => ByteSet::one(act.0),
+            None => ByteSet::ALL,
+        };
+        if acts.contains(Act::TRACE.0) && rule.kind.value != RuleKind::Deny {
+            acts.insert(Act::INSPECT.0);
+        }
+        self.entry(Space::Object, false, act_elems(acts), accept);
+    }
+
+    fn capability(&mut self, rule: &Rule, text: &Text) {
+        let accept = self.number(rule, text, rule.rights, "capabilities");
+        let numbers = match Capability::from_name(&text.value) {
+            Some(capability) => ByteSet::one(capability.0),
+            None => ByteSet::ALL,
+        };
+        self.entry(Space::Object, false, capability_elems(numbers), accept);
+    }
+
     fn inet(&mut self, text: &Text) -> Option<address::Inet> {
         let parsed =
             self.variables.substitute(&text.value).and_then(|value| address::parse(&value));
@@ -300,4 +327,17 @@ impl Resolver<'_> {
                 .hint("name the place that it leads to, if that is what is meant"),
         );
     }
+}
+
+/// Subjects of these acts, on any process.
+pub(super) fn act_elems(acts: ByteSet) -> Vec<Elem> {
+    let mut elems = vec![Elem::Byte(ByteSet::one(KIND_PROCESS)), Elem::Byte(acts)];
+    elems.extend([Elem::Byte(ByteSet::ALL), Elem::Byte(ByteSet::ALL)]);
+    elems.extend([Elem::Byte(ByteSet::ALL), Elem::Byte(ByteSet::ALL)]);
+    elems
+}
+
+/// Subjects of these capabilities.
+pub(super) fn capability_elems(numbers: ByteSet) -> Vec<Elem> {
+    vec![Elem::Byte(ByteSet::one(KIND_CAPABILITY)), Elem::Byte(numbers)]
 }

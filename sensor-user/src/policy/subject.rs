@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
+use sensor_ebpf::act::Act;
+use sensor_ebpf::capability::Capability;
 use sensor_ebpf::limits::SUBJECT_MAX;
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::{
@@ -30,7 +32,8 @@ pub enum SubjectError {
     /// In none of the forms.
     #[error(
         "`{0}` is no subject; give an absolute path, tcp:ADDRESS:PORT, udp:ADDRESS:PORT, \
-         icmp:ADDRESS, unix:/PATH, unix:@NAME, socket:FAMILY/TYPE[/PROTOCOL], pipe or memfd"
+         icmp:ADDRESS, unix:/PATH, unix:@NAME, socket:FAMILY/TYPE[/PROTOCOL], process:ACT, \
+         capability:NAME, pipe or memfd"
     )]
     Form(String),
     /// An address that does not parse.
@@ -39,6 +42,12 @@ pub enum SubjectError {
     /// A socket that does not parse.
     #[error("`{0}` is no socket; write socket:inet/stream or socket:inet/raw/1")]
     Socket(String),
+    /// No act.
+    #[error("`{0}` is nothing that is done to a process; the acts are {1}")]
+    Act(String, String),
+    /// No capability.
+    #[error("`{0}` is no capability; the capabilities are {1}")]
+    Capability(String, String),
     /// Not absolute, or with parts that no canonical path has.
     #[error(
         "`{0}` is not the path that the kernel would judge; give an absolute path without `.`, `..` and doubled slashes"
@@ -72,6 +81,14 @@ impl Subject {
             Some(("tcp", rest)) => inet(&text, TRANSPORT_TCP, rest, rights).map(object),
             Some(("udp", rest)) => inet(&text, TRANSPORT_UDP, rest, rights).map(object),
             Some(("icmp", rest)) => inet(&text, TRANSPORT_ICMP, rest, rights).map(object),
+            Some(("process", act)) => match Act::from_name(act) {
+                Some(act) => Ok(object(ObjectSubject::process(act, 0))),
+                None => Err(SubjectError::Act(act.to_owned(), names(Act::ALL))),
+            },
+            Some(("capability", name)) => match Capability::from_name(name) {
+                Some(capability) => Ok(object(ObjectSubject::capability(capability))),
+                None => Err(SubjectError::Capability(name.to_owned(), names(Capability::ALL))),
+            },
             Some(("socket", rest)) => socket(rest).map(object).ok_or(SubjectError::Socket(text)),
             None if text == "pipe" => Ok(object(ObjectSubject::anon(ANON_PIPE))),
             None if text == "memfd" => Ok(object(ObjectSubject::anon(ANON_MEMORY))),
@@ -137,6 +154,11 @@ impl fmt::Display for Subject {
             Space::Object => event::Subject::object(bytes).fmt(f),
         }
     }
+}
+
+/// The names of a table, as a list.
+fn names<T>(known: &[(T, &str)]) -> String {
+    known.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Reads `\xHH` as a byte; any other backslash is itself.
@@ -210,9 +232,16 @@ mod tests {
 
     #[test]
     fn what_events_print_is_read_back() {
-        for text in
-            ["/a b/c", "/a\\x0ab", "/\\xff", "tcp:192.0.2.1:443", "udp:[2001:db8::1]:53", "unix:@x"]
-        {
+        for text in [
+            "/a b/c",
+            "/a\\x0ab",
+            "/\\xff",
+            "tcp:192.0.2.1:443",
+            "udp:[2001:db8::1]:53",
+            "unix:@x",
+            "process:signal",
+            "capability:net_admin",
+        ] {
             assert_eq!(shown(text, Rights::READ), text);
         }
         assert_eq!(shown("unix:/run/x", Rights::CONNECT), "/run/x");
@@ -254,6 +283,8 @@ mod tests {
             "socket:*/raw",
             "unix:x",
             "sctp:1.2.3.4:5",
+            "process:7",
+            "capability:CAP_KILL",
         ] {
             assert!(Subject::parse(text.as_bytes(), Rights::READ, None).is_err(), "{text}");
         }

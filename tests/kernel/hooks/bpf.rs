@@ -17,7 +17,9 @@ pub const CASE: Case = Case {
     policy: "\
 files:
   - allow: [read, list]
-    paths: ['${dir}/**']",
+    paths: ['${dir}/**']
+capabilities:
+  - allow: [all]",
     prepare: |_| nothing(),
     denied: |_| make_map(),
     allowed: |dir| touch(dir, libc::O_DIRECTORY),

@@ -2,18 +2,18 @@
 
 use std::fs;
 
+use sensor_ebpf::act::Act;
 use sensor_ebpf::hook::Hook;
-use sensor_ebpf::rights::Rights;
-use sensor_ebpf::subject::ObjectSubject;
 
+use crate::support::bystander::{self, Bystander};
 use crate::support::case::{Case, nothing};
 use crate::support::expect::Expected;
 use crate::support::fence::Fence;
 use crate::support::place::Place;
-use crate::support::sys::files::{open, pipe, read, read_next, touch, write};
+use crate::support::sys::files::{open, read, touch};
+use crate::support::sys::kernel::BECOMES_USER;
 use crate::support::sys::process::{
-    become_user, fork, in_child, kcmp, kill, peek, pid, pidfd, pidfd_getfd, seize, set_dumpable,
-    wait,
+    advise, become_user, fork, in_child, kcmp, kill, peek, pid, pidfd, pidfd_getfd, seize, wait,
 };
 use crate::support::sys::{EACCES, EPERM, Errno, Res};
 use crate::support::trial::Trial;
@@ -34,7 +34,7 @@ pub const CASE: Case = Case {
     prepare: |_| nothing(),
     denied: |_| peek(parent(), &WORD).map(|word| assert_eq!(word, WORD)),
     allowed: |_| of_a_child(|child| peek(child, &WORD).map(|word| assert_eq!(word, WORD))),
-    event: |_| denied(),
+    event: |_| denied(Act::TRACE),
     by_child: false,
 };
 
@@ -42,9 +42,8 @@ fn parent() -> i32 {
     std::os::unix::process::parent_id().cast_signed()
 }
 
-fn denied() -> Expected {
-    Expected::deny(Hook::PTRACE_ACCESS_CHECK, Rights::PROCESS)
-        .object(&ObjectSubject::process(std::process::id()))
+fn denied(act: Act) -> Expected {
+    bystander::denied(Hook::PTRACE_ACCESS_CHECK, act, pid())
 }
 
 /// Does something to a child of one's own.
@@ -73,21 +72,25 @@ fn every_way_into_a_process_is_judged() {
     let bystander = Bystander::new(0);
     let here = pid();
     Trial::new(&place, POLICY)
-        .refused("tracing", || seize(bystander.0), EPERM, bystander.denied())
-        .refused("comparing", || kcmp(pid(), here), EPERM, denied())
-        .refused("taking a descriptor", || pidfd_getfd(&pidfd(here)?, 0), EPERM, denied())
-        .refused("mem", || touch(of(here, "mem"), 0), EACCES, denied())
-        .refused("cwd", || look(here, "cwd"), EACCES, denied())
-        .refused("exe", || look(here, "exe"), EACCES, denied())
-        .refused("a descriptor", || look(here, "fd/0"), EACCES, denied())
+        .refused(
+            "tracing",
+            || seize(bystander.0),
+            EPERM,
+            bystander.denied(Hook::PTRACE_ACCESS_CHECK, Act::TRACE),
+        )
+        .refused("comparing", || kcmp(pid(), here), EPERM, denied(Act::INSPECT))
+        .refused("taking a descriptor", || pidfd_getfd(&pidfd(here)?, 0), EPERM, denied(Act::TRACE))
+        .refused("advising", || advise(&pidfd(here)?, &WORD), EACCES, denied(Act::INSPECT))
+        .refused("mem", || touch(of(here, "mem"), 0), EACCES, denied(Act::TRACE))
+        .refused("cwd", || look(here, "cwd"), EACCES, denied(Act::INSPECT))
+        .refused("exe", || look(here, "exe"), EACCES, denied(Act::INSPECT))
+        .refused("a descriptor", || look(here, "fd/0"), EACCES, denied(Act::INSPECT))
         .allowed("a child's environ", || of_a_child(|child| touch(of(child, "environ"), 0)))
         .allowed("tracing a child", || of_a_child(seize))
         .run();
 }
 
-/// An ordinary user of the guest. Not root: since it has CAP_PERFMON, 7.3 shows it `environ` and `maps`
-/// even where this hook refuses (`kernel/fork.c:may_access_mm`), so that only rules on files keep
-/// root from them.
+/// An ordinary user of the guest.
 const USER: u32 = 1000;
 
 #[test]
@@ -98,12 +101,18 @@ fn what_proc_shows_to_the_owner_is_judged() {
         let target = bystander.0;
         move || in_child(|| become_user(USER).and_then(|()| what(target)))
     };
-    let event = || bystander.denied().uid(USER);
-    Trial::new(&place, POLICY)
-        .refused_to_child("environ", as_user(|p| touch(of(p, "environ"), 0)), EACCES, event())
-        .refused_to_child("maps", as_user(|p| touch(of(p, "maps"), 0)), EACCES, event())
-        .refused_to_child("root", as_user(|p| look(p, "root")), EACCES, event())
-        .refused_to_child("memory", as_user(|p| peek(p, &WORD).map(drop)), EPERM, event())
+    let policy = format!("{POLICY}\n{BECOMES_USER}");
+    let event = |act| bystander.denied(Hook::PTRACE_ACCESS_CHECK, act).uid(USER);
+    Trial::new(&place, &policy)
+        .refused_to_child(
+            "environ",
+            as_user(|p| touch(of(p, "environ"), 0)),
+            EACCES,
+            event(Act::INSPECT),
+        )
+        .refused_to_child("maps", as_user(|p| touch(of(p, "maps"), 0)), EACCES, event(Act::INSPECT))
+        .refused_to_child("root", as_user(|p| look(p, "root")), EACCES, event(Act::INSPECT))
+        .refused_to_child("memory", as_user(|p| peek(p, &WORD).map(drop)), EPERM, event(Act::TRACE))
         .run();
 }
 
@@ -118,43 +127,6 @@ fn look(process: i32, what: &str) -> Res {
     looked.map(drop).map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
 }
 
-/// A process that does nothing, and is not the test: tracing that would stop it.
-struct Bystander(i32);
-
-impl Bystander {
-    /// Of this user, and open to others of the same.
-    fn new(user: u32) -> Bystander {
-        let (ready_out, ready) = pipe().unwrap();
-        let pid = match fork().unwrap() {
-            None => {
-                let ready = become_user(user)
-                    .and_then(|()| set_dumpable())
-                    .and_then(|()| write(&ready, b"!"));
-                assert!(ready.is_ok(), "{ready:?}");
-                loop {
-                    std::thread::park();
-                }
-            }
-            Some(pid) => pid,
-        };
-        assert_eq!(read_next(&ready_out, &mut [0]), Ok(1));
-        Bystander(pid)
-    }
-
-    /// The event of what is refused on it.
-    fn denied(&self) -> Expected {
-        Expected::deny(Hook::PTRACE_ACCESS_CHECK, Rights::PROCESS)
-            .object(&ObjectSubject::process(self.0.cast_unsigned()))
-    }
-}
-
-impl Drop for Bystander {
-    fn drop(&mut self) {
-        kill(self.0, libc::SIGKILL).unwrap();
-        wait(self.0).unwrap();
-    }
-}
-
 #[test]
 fn what_the_kernel_only_leaves_out_is_no_violation() {
     // /proc/PID/stat shows some fields to those only who may look, and zeros to others.
@@ -165,4 +137,54 @@ fn what_the_kernel_only_leaves_out_is_no_violation() {
     let mut child = fence.tagged(&agent, |_| Ok(read(&open(&path, libc::O_RDONLY)?)?.len() as i64));
     assert!(child.run(0).unwrap() > 50);
     fence.quiet(&agent);
+}
+
+#[test]
+fn a_policy_may_let_an_agent_look_and_not_touch() {
+    let place = Place::on_disk("ptrace_inspect");
+    let bystander = Bystander::new(0);
+    let target = bystander.0;
+    let policy = format!("{POLICY}\nprocess:\n  - allow: [inspect]");
+    Trial::new(&place, &policy)
+        .allowed("environ", || touch(of(target, "environ"), 0))
+        .allowed("exe", || look(target, "exe"))
+        .allowed("comparing", || kcmp(pid(), target))
+        .refused(
+            "tracing",
+            || seize(target),
+            EPERM,
+            bystander.denied(Hook::PTRACE_ACCESS_CHECK, Act::TRACE),
+        )
+        .refused(
+            "memory",
+            || peek(target, &WORD).map(drop),
+            EPERM,
+            bystander.denied(Hook::PTRACE_ACCESS_CHECK, Act::TRACE),
+        )
+        .run();
+}
+
+#[test]
+fn who_may_trace_may_also_look() {
+    let place = Place::on_disk("ptrace_trace");
+    let bystander = Bystander::new(0);
+    let target = bystander.0;
+    let policy = format!("{POLICY}\nprocess:\n  - allow: [trace]");
+    Trial::new(&place, &policy)
+        .allowed("environ", || touch(of(target, "environ"), 0))
+        .allowed("tracing", || seize(target))
+        .run();
+}
+
+#[test]
+fn root_of_an_agent_sees_no_environment_of_others_on_any_kernel() {
+    // 7.3 shows it to whoever has CAP_PERFMON before it asks this hook (`may_access_mm`).
+    let place = Place::on_disk("ptrace_perfmon");
+    let mut fence = Fence::up();
+    let agent = fence.agent(place.path(), POLICY);
+    let path = of(pid(), "environ");
+    let mut child = fence.tagged(&agent, |_| touch(&path, 0));
+    assert_eq!(child.try_to(0), Err(EACCES));
+    let hooks: Vec<_> = fence.events(&agent).iter().map(|event| event.hook).collect();
+    assert_eq!(hooks.last(), Some(&Hook::PTRACE_ACCESS_CHECK), "{hooks:?}");
 }

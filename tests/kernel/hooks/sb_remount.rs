@@ -14,7 +14,9 @@ use crate::support::sys::process::in_child;
 const POLICY: &str = "\
 files:
   - allow: [read, list]
-    paths: ['/**']";
+    paths: ['/**']
+capabilities:
+  - allow: [all]";
 
 pub const CASE: Case = Case {
     hook: Hook::SB_REMOUNT,

@@ -1,13 +1,18 @@
 //! New processes. How the tag is handed on is in `inherit`; here is what happens where it cannot be.
 
+use std::os::fd::AsFd as _;
+
 use sensor_ebpf::hook::{Fault, Hook};
+use sensor_ebpf::rights::Rights;
 use sensor_ebpf::tag::Tag;
 
+use crate::support::expect::Expected;
 use crate::support::fence::Fence;
 use crate::support::place::Place;
-use crate::support::sys::files::touch;
-use crate::support::sys::process::in_child;
+use crate::support::sys::files::{open, touch};
+use crate::support::sys::process::{clone_into, exit, in_child, pid, pidfd, wait};
 use crate::support::sys::{EACCES, Errno};
+use crate::support::trial::Trial;
 
 const FORK: u32 = 0;
 const READ: u32 = 1;
@@ -66,4 +71,28 @@ fn a_slot_beyond_the_map_is_no_way_out() {
     inside.tag(Tag { agent: u32::MAX, epoch: 1 });
     assert_eq!(inside.try_to(FORK), Err(Errno(libc::EAGAIN)));
     assert_eq!(inside.try_to(READ), Err(EACCES));
+}
+
+#[test]
+fn nobody_is_born_into_another_cgroup() {
+    // By a descriptor that opening did not judge: `O_PATH` opens nothing.
+    let place = Place::on_disk("task_alloc_cgroup");
+    let born = || match clone_into(&open("/sys/fs/cgroup", libc::O_PATH)?)? {
+        None => exit(0),
+        Some(pid) => wait(pid).map(drop),
+    };
+    let event = Expected::deny(Hook::TASK_ALLOC, Rights::KERNEL).errno(libc::EACCES);
+    let policy = "capabilities:\n  - allow: [all]";
+    Trial::new(&place, policy).refused("a child", born, EACCES, event).run();
+}
+
+#[test]
+fn pickets_own_children_are_nobodys() {
+    // The mark of this process, which is picket's own here, must not be theirs.
+    let mut fence = Fence::up();
+    let child = fence.child(|_| Ok(()));
+    let tags = fence.tags();
+    assert_eq!(child.tag_of(&tags), None);
+    let own = pidfd(pid()).unwrap();
+    assert_eq!(tags.of(own.as_fd()).unwrap(), Some(Tag::SENTRY));
 }

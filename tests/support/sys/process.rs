@@ -225,3 +225,86 @@ pub fn clone(flags: i32) -> Res<Option<i32>> {
     let pid = sys!(SYS_clone, flags | libc::SIGCHLD, 0, 0, 0, 0)?;
     Ok(if pid == 0 { None } else { Some(pid as i32) })
 }
+
+/// `rt_sigqueueinfo(2)` with `SI_QUEUE`.
+pub fn queue_signal(pid: i32, signal: i32) -> Res {
+    const SI_QUEUE: i32 = -1;
+    // `si_signo`, `si_errno` and `si_code` are the first three words.
+    let mut info = [0_i32; 32];
+    info[0] = signal;
+    info[2] = SI_QUEUE;
+    sys!(SYS_rt_sigqueueinfo, pid, signal, Ref(&info)).map(drop)
+}
+
+/// `setpgid(2)`.
+pub fn set_group(pid: i32, group: i32) -> Res {
+    sys!(SYS_setpgid, pid, group).map(drop)
+}
+
+/// `ptrace(2)`: asks to be traced by the parent.
+pub fn trace_me() -> Res {
+    sys!(SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0).map(drop)
+}
+
+/// `prlimit64(2)`: the limit on core dumps, to what it is.
+pub fn keep_limit(pid: i32) -> Res {
+    let mut limit = [0_u64; 2];
+    sys!(SYS_prlimit64, pid, libc::RLIMIT_CORE, 0, Mut(&mut limit))?;
+    sys!(SYS_prlimit64, pid, libc::RLIMIT_CORE, Ref(&limit), 0).map(drop)
+}
+
+/// `prlimit64(2)`: reads a limit.
+pub fn read_limit(pid: i32) -> Res {
+    let mut limit = [0_u64; 2];
+    sys!(SYS_prlimit64, pid, libc::RLIMIT_CORE, 0, Mut(&mut limit)).map(drop)
+}
+
+/// `sched_setaffinity(2)`, to what it is.
+pub fn keep_processors(pid: i32) -> Res {
+    let mut mask = [0_u64; 16];
+    let size = sys!(SYS_sched_getaffinity, pid, size_of_val(&mask), Mut(&mut mask))?;
+    sys!(SYS_sched_setaffinity, pid, size as usize, Ref(&mask)).map(drop)
+}
+
+/// `sched_setscheduler(2)`: the ordinary one.
+pub fn keep_scheduler(pid: i32) -> Res {
+    let priority = 0_i32;
+    sys!(SYS_sched_setscheduler, pid, libc::SCHED_OTHER, Ref(&priority)).map(drop)
+}
+
+/// `setpriority(2)` of a process, to what it is by default.
+pub fn keep_nice(pid: i32) -> Res {
+    sys!(SYS_setpriority, libc::PRIO_PROCESS, pid, 0).map(drop)
+}
+
+/// `ioprio_set(2)` of a process, to none of its own.
+pub fn keep_io_priority(pid: i32) -> Res {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    sys!(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, 0).map(drop)
+}
+
+/// `move_pages(2)` of no page at all.
+pub fn move_no_pages(pid: i32) -> Res {
+    sys!(SYS_move_pages, pid, 0_usize, 0, 0, 0, 0).map(drop)
+}
+
+/// `process_madvise(2)` of one page: that it will not be needed soon.
+pub fn advise(process: &OwnedFd, at: &u64) -> Res {
+    let address = Ref(at).word() & !4095;
+    let range = [address, 4096];
+    sys!(SYS_process_madvise, process.as_raw_fd(), &range[..], 1_usize, libc::MADV_COLD, 0)
+        .map(drop)
+}
+
+/// `clone3(2)` into a cgroup: the pid, or `None` in the child.
+pub fn clone_into(cgroup: &OwnedFd) -> Res<Option<i32>> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // `struct clone_args`: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+    // set_tid, set_tid_size, cgroup.
+    let mut args = [0_u64; 11];
+    args[0] = CLONE_INTO_CGROUP;
+    args[4] = libc::SIGCHLD as u64;
+    args[10] = cgroup.as_raw_fd() as u64;
+    let pid = sys!(SYS_clone3, Ref(&args), size_of_val(&args))?;
+    Ok(if pid == 0 { None } else { Some(pid as i32) })
+}

@@ -1,10 +1,11 @@
 //! `int task_kill(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`
 //!
-//! Signals that a process sends (the kernel's own do not come here). An agent may signal itself and
-//! nobody else: not the process that watches over it, and not a peer that is held.
+//! Signals that a process sends (the kernel's own do not come here). An agent may signal itself, and
+//! others only as its policy says: never the process that watches over it, nor a peer that is held.
 
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;
+use sensor_ebpf::act::Act;
 use sensor_ebpf::hook::{Fault, Hook};
 
 use crate::bpf::judge::{self, Actor, Ruling};
@@ -22,5 +23,5 @@ pub fn task_kill(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_task_kill(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_process(actor, Hook::TASK_KILL, Task(ctx.arg(0)))
+    super::judge_process(actor, Hook::TASK_KILL, Act::SIGNAL, Task(ctx.arg(0)))
 }

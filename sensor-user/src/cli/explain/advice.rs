@@ -2,9 +2,12 @@
 
 use std::net::Ipv6Addr;
 
+use sensor_ebpf::act::Act;
+use sensor_ebpf::capability::Capability;
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::{
-    INET_LEN, KIND_ABSTRACT, KIND_FAMILY, KIND_INET, TRANSPORT_ICMP, TRANSPORT_TCP, TRANSPORT_UDP,
+    INET_LEN, KIND_ABSTRACT, KIND_CAPABILITY, KIND_FAMILY, KIND_INET, KIND_PROCESS, TRANSPORT_ICMP,
+    TRANSPORT_TCP, TRANSPORT_UDP,
 };
 use sensor_ebpf::table::Space;
 use sensor_ebpf::verdict::Verdict;
@@ -102,6 +105,14 @@ fn addition(missing: Rights, subject: &Subject) -> Option<String> {
             Some(peer(missing, &format!("unix:@{}", literal(name))))
         }
         (Space::Object, bytes @ [KIND_INET, ..]) => address(bytes).map(|text| peer(missing, &text)),
+        (Space::Object, [KIND_PROCESS, act, ..]) => {
+            let name = Act(*act).name()?;
+            Some(format!("add under process:\n- allow: [{name}]"))
+        }
+        (Space::Object, [KIND_CAPABILITY, number]) => {
+            let name = Capability(*number).name()?;
+            Some(format!("add under capabilities:\n- allow: [{name}]"))
+        }
         (Space::Object, [KIND_FAMILY, f0, f1, kind, p0, p1]) => {
             let of = |high: &u8, low: &u8| u16::from_be_bytes([*high, *low]);
             let sockets = family::Shown(of(f0, f1), *kind, of(p0, p1));

@@ -1,8 +1,8 @@
 //! Shapes of nodes, whatever they mean: mappings with known keys, lists, strings.
 
-use super::{SPEC_KEYS, SPEC_LATER};
+use super::{NAME_KEYS, SPEC_KEYS, SPEC_LATER};
 use crate::policy::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::policy::model::Text;
+use crate::policy::model::{RuleKind, Text};
 use crate::policy::suggest::suggest;
 use crate::policy::yaml::{self, Node, Value};
 
@@ -65,6 +65,11 @@ impl Reader<'_> {
         if known == SPEC_KEYS && SPEC_LATER.contains(&key) {
             let message = format!("`{key}` is not available yet in this version");
             self.error_hint(span, message, "remove it: nothing in a policy is silently ignored");
+            return;
+        }
+        if known == NAME_KEYS && key == RuleKind::Ask.name() {
+            let message = format!("{what} cannot `ask`: the kernel cannot hold such an operation");
+            self.error_hint(span, message, "write `allow`, `audit` or `deny`");
             return;
         }
         let hint = suggest(key, known.iter().copied())
