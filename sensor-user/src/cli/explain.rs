@@ -161,7 +161,7 @@ fn explain<'c>(
         verdict: decision.verdict.name(),
         because: decision.because.names().collect(),
         rule: compiled.rule(id).map(|rule| Named { id, rule }),
-        note: advice::note(compiled, judged, deciding),
+        note: advice::note(compiled, judged, subject, deciding),
         to_allow: advice::to_allow(compiled, judged, subject),
     }
 }

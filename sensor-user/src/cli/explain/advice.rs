@@ -16,7 +16,12 @@ use crate::family;
 use crate::policy::{Compiled, Judged, Subject};
 
 /// Why the verdict is what it is, where the rule alone does not say it.
-pub fn note(compiled: &Compiled, judged: &Judged, deciding: Rights) -> Option<String> {
+pub fn note(
+    compiled: &Compiled,
+    judged: &Judged,
+    subject: &Subject,
+    deciding: Rights,
+) -> Option<String> {
     let Judged { decision, masks, .. } = judged;
     let implied = deciding.contains(Rights::MAP)
         && !masks.allow.contains(Rights::MAP)
@@ -30,7 +35,11 @@ pub fn note(compiled: &Compiled, judged: &Judged, deciding: Rights) -> Option<St
         }
         Verdict::Deny if !masks.deny.intersects(decision.because) => {
             let map = decision.because.contains(Rights::MAP) && masks.allow.contains(Rights::READ);
-            Some(if map {
+            let unix = deciding.intersects(Rights::CONNECT | Rights::SEND)
+                && !matches!(subject.bytes(), [KIND_INET, ..]);
+            Some(if unix {
+                "no rule allows it; a server that the agent itself makes needs none".to_owned()
+            } else if map {
                 "what may be changed may be mapped as code only by an explicit `map`".to_owned()
             } else {
                 "no rule allows it, and what nothing allows is denied".to_owned()
