@@ -50,7 +50,8 @@ pub const ROWS: &[Row] = &[
             ways: &[
                 way("/proc/self/fd", |a| a.take_file(proc_fd(&kept(a)?))),
                 way("/proc/thread-self/fd", |a| {
-                    a.take_file(format!("/proc/thread-self/fd/{}", kept(a)?.as_raw_fd()))
+                    let file = kept(a)?;
+                    a.take_file(format!("/proc/thread-self/fd/{}", file.as_raw_fd()))
                 }),
             ],
             ..DESCRIPTORS

@@ -91,11 +91,6 @@ pub const ROWS: &[Row] = &[
                 .by(Hook::PATH_RENAME, Rights::CREATE),
                 way("an editor's tasks", |a| plant(a, "work/.vscode/tasks.json")),
                 way("tools of an agent", |a| plant(a, "work/.mcp.json")),
-                way("in another project", |a| {
-                    crate::support::sys::files::mkdir(a.at("work/p"))?;
-                    crate::support::sys::files::mkdir(a.at("work/p/.vscode"))?;
-                    plant(a, "work/p/.vscode/tasks.json")
-                }),
             ],
             ..LATER
         },
@@ -154,8 +149,8 @@ fn planted(arena: &Arena) -> bool {
     for path in spools {
         let _ = fs::remove_file(path);
     }
-    let guarded = ["home", "work/.git", "work/.vscode", "work/.mcp.json", "work/p/.vscode"]
-        .map(|name| arena.at(name));
+    let guarded =
+        ["home", "work/.git", "work/.vscode", "work/.mcp.json"].map(|name| arena.at(name));
     found || guarded.iter().any(|path| holds(path))
 }
 

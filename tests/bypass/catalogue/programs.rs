@@ -116,7 +116,8 @@ pub const ROWS: &[Row] = &[
             about: Arena::secret_text,
             ways: &[
                 way("cat", |a| a.shell_loot("cat vault/secret")).tool(),
-                way("bash itself", |a| a.shell_loot("read -r x <vault/secret && echo $x")).tool(),
+                way("bash itself", |a| a.shell_loot("read -r x <vault/secret; echo $x"))
+                    .errno(libc::ENOMSG),
                 way("dd", |a| a.shell_loot("dd if=vault/secret")).tool(),
                 way("tar", |a| a.shell_loot("tar c vault/secret")).tool(),
                 way("sed", |a| a.shell_loot("sed -n p vault/secret")).tool(),
