@@ -8,6 +8,7 @@ mod man;
 mod policy;
 mod run;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,9 @@ enum Verb {
 /// is told apart from the codes of a command that it runs.
 const FAILED: u8 = 125;
 
+/// Exit code after a closed pipe: what a shell says of a program that SIGPIPE ended, as it ends most.
+const CLOSED_PIPE: u8 = 128 + 13;
+
 /// Parses the command line and runs its verb.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -56,8 +60,18 @@ pub fn main() -> ExitCode {
         Verb::Man(args) => man::run(&args),
     };
     outcome.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return ExitCode::from(CLOSED_PIPE);
+        }
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        anstream::eprintln!("{style}picket{style:#}: {error:#}");
+        // Where nobody reads it, the exit code has to say it.
+        let _ = writeln!(anstream::stderr(), "{style}picket{style:#}: {error:#}");
         ExitCode::from(FAILED)
     })
+}
+
+/// Whether a verb ended because nobody reads any more what it prints, as in `picket … | head`.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let enforcing = checks.iter().all(|check| check.ok);
     if args.json {
         let report = serde_json::json!({ "enforcing": enforcing, "checks": checks });
-        println!("{report:#}");
+        writeln!(std::io::stdout(), "{report:#}")?;
     } else {
         print(&checks, enforcing)?;
     }

@@ -1,5 +1,6 @@
 //! `picket policy schema`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::policy;
@@ -14,6 +15,6 @@ pub struct Args {}
 
 /// Runs the verb.
 pub fn run(_: &Args) -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&policy::schema())?);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&policy::schema())?)?;
     Ok(ExitCode::SUCCESS)
 }
