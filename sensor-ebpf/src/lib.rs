@@ -20,6 +20,7 @@ pub mod subject;
 pub mod table;
 pub mod tag;
 pub mod verdict;
+pub mod within;
 
 /// Version of everything in this crate that crosses the kernel boundary. The loader writes it into
 /// the object, and refuses pinned objects that carry another one.

@@ -86,7 +86,11 @@ pub fn judge<W: Words + ?Sized>(
 ) -> Weighed {
     let weighed = names(table, from, to, wanted.old, wanted.new, audit);
     let refused = weighed.decision.verdict >= Verdict::Ask;
-    if !refused && gains(table, from, to, wanted) { widening(wanted.new, audit) } else { weighed }
+    let within = |directory, back| {
+        let (from, to) = if back { (to, from) } else { (from, to) };
+        within(table, directory, from, to)
+    };
+    if !refused && gains(wanted, within) { widening(wanted.new, audit) } else { weighed }
 }
 
 /// Judges both names, each for itself: the severer of the two counts, of equals that of the old.
@@ -106,11 +110,13 @@ pub fn names<W: Words + ?Sized>(
     Weighed { decision, rule: cursor.rule(table, decision.because), of_new, widens: false }
 }
 
-/// Whether what moves, or is exchanged, would gain a way to its content.
+/// Whether what moves, or is exchanged, would gain a way to its content. `within` says of a directory
+/// or a file, the first argument, whether it gains nothing by the other name; the second argument is
+/// whether it goes from the new name to the old one.
 #[inline(always)]
-pub fn gains<W: Words + ?Sized>(table: &W, from: Cursor, to: Cursor, wanted: Move) -> bool {
-    let forth = within(table, wanted.old_is_directory, from, to);
-    let back = !wanted.exchange || within(table, wanted.new_is_directory, to, from);
+pub fn gains(wanted: Move, within: impl Fn(bool, bool) -> bool) -> bool {
+    let forth = within(wanted.old_is_directory, false);
+    let back = !wanted.exchange || within(wanted.new_is_directory, true);
     !(forth && back)
 }
 
@@ -125,7 +131,7 @@ pub const fn widening(new: Rights, audit: bool) -> Weighed {
 
 /// Whether what has one name gains nothing by the other.
 #[inline(always)]
-fn within<W: Words + ?Sized>(table: &W, directory: bool, from: Cursor, to: Cursor) -> bool {
+pub fn within<W: Words + ?Sized>(table: &W, directory: bool, from: Cursor, to: Cursor) -> bool {
     if directory {
         from.directory_within(table, to)
     } else {

@@ -75,6 +75,9 @@ impl Rights {
             | Self::DEVICE.0,
     );
 
+    /// The rights on names: by which the entries of a directory are changed.
+    pub const ENTRY: Rights = Rights(Self::CREATE.0 | Self::DELETE.0 | Self::LINK.0);
+
     /// The right that policies and events call `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Rights> {

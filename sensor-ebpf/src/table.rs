@@ -6,10 +6,11 @@
 //! automaton grow, so they are kept apart and their answers united.
 //!
 //! ```text
-//! word 0..16     header (the H_* indices)
+//! word 0..24     header (the H_* indices)
 //! class map      256 words: byte -> offset of the byte's column in a row (at least ROW_NEXT)
-//! row            [answer, kind, next, next, …]: one per state; a state *is* the index of its row
+//! row            [answer, kind, moves, next, next, …]: one per state; a state *is* the index of its row
 //! answer         [allow, ask, deny, audit, rule of right 0, … rule of right 15]
+//! relations      which states of directories offer no more than which; see `crate::within`
 //! ```
 //!
 //! Every index is masked with the table's size, so that no table, however damaged, can make a read
@@ -19,26 +20,38 @@ use crate::limits::TABLE_WORDS;
 use crate::rights::{RIGHTS_MAX, Rights};
 use crate::verdict::Masks;
 
-/// First word of a table: `PKT1`.
+/// What [`H_MAGIC`] holds: `PKT1`.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"PKT1");
 
-/// Header: [`MAGIC`].
-pub const H_MAGIC: u32 = 0;
+/// Header: [`MAGIC`]. The four words before it are 0: in a table with nothing but a header every
+/// state is 0 and its answer is at 0, so it allows nothing.
+pub const H_MAGIC: u32 = 4;
 /// Header: the crate's `ABI_VERSION`.
-pub const H_VERSION: u32 = 1;
+pub const H_VERSION: u32 = 5;
 /// Header: how many words are in use.
-pub const H_WORDS: u32 = 2;
+pub const H_WORDS: u32 = 6;
 /// Header: [`FLAG_AUDIT`] and nothing else yet.
-pub const H_FLAGS: u32 = 3;
+pub const H_FLAGS: u32 = 7;
 /// Header: first of the three words of [`Space::Path`].
-pub const H_PATH: u32 = 4;
+pub const H_PATH: u32 = 8;
 /// Header: first of the three words of [`Space::Object`].
-pub const H_OBJECT: u32 = 8;
+pub const H_OBJECT: u32 = 12;
 /// Header: a number that no other table of the same kernel side has or had; written at installing,
 /// so that what was remembered under one table is never used under another. 0 until then.
-pub const H_ID: u32 = 12;
+pub const H_ID: u32 = 16;
+/// Header: first of the two words of the relation between states of anchored path patterns.
+pub const H_ANCHORED: u32 = 18;
+/// Header: first of the two words of the relation between states of floating path patterns.
+pub const H_FLOATING: u32 = 20;
+/// Header: first of the two words of the same relation, without regard to implied mapping.
+pub const H_FLOATING_LOOSE: u32 = 22;
 /// Words in the header.
-pub const HEADER_WORDS: u32 = 16;
+pub const HEADER_WORDS: u32 = 24;
+
+/// Of a relation's two header words: where it is.
+pub const RELATION_AT: u32 = 0;
+/// Of a relation's two header words: words of a row of bits.
+pub const RELATION_STRIDE: u32 = 1;
 
 /// Of a space's three header words: index of its class map.
 pub const SPACE_CLASSES: u32 = 0;
@@ -55,8 +68,11 @@ pub const ROW_ANSWER: u32 = 0;
 /// Of a row: the state's *kind*. Two states of one kind give the same masks to every suffix, so
 /// a directory may move between them without any file below it gaining or losing a right.
 pub const ROW_KIND: u32 = 1;
+/// Of a row: the state as the one that a directory moves away from (low half), and as the one that it
+/// moves to (high half); see `crate::within`.
+pub const ROW_MOVES: u32 = 2;
 /// Of a row: where the columns begin.
-pub const ROW_NEXT: u32 = 2;
+pub const ROW_NEXT: u32 = 3;
 
 /// Of an answer: the four masks.
 pub const ANSWER_ALLOW: u32 = 0;
@@ -151,29 +167,6 @@ impl Cursor {
         }
     }
 
-    /// The kinds of both states; see [`ROW_KIND`].
-    #[inline(always)]
-    pub fn kinds<W: Words + ?Sized>(&self, table: &W) -> (u32, u32) {
-        (
-            table.word(self.anchored.wrapping_add(ROW_KIND)),
-            table.word(self.floating.wrapping_add(ROW_KIND)),
-        )
-    }
-
-    /// Whether a directory that is named here may be named as `to` is: neither it nor anything
-    /// below it offers a way to content under the new name that it did not offer under this one.
-    ///
-    /// What is below a directory is named by its path, a slash and more, so the kinds are compared
-    /// behind the slash: `/w/i` and `/w/j` differ where a pattern has `**/id`, and nothing below
-    /// them does.
-    #[inline(always)]
-    pub fn directory_within<W: Words + ?Sized>(mut self, table: &W, mut to: Cursor) -> bool {
-        let own = to.masks(table).within(self.masks(table));
-        self.step(table, b'/');
-        to.step(table, b'/');
-        own && self.kinds(table) == to.kinds(table)
-    }
-
     /// Id of the rule that decides `right` here, 0 if none speaks of it. Of two rules, one per
     /// automaton, the one of the stronger mask is named: deny, then ask, then audit, then allow.
     #[inline(always)]
@@ -224,4 +217,22 @@ pub fn run<W: Words + ?Sized>(table: &W, space: Space, subject: &[u8]) -> Cursor
         cursor.step(table, *byte);
     }
     cursor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_with_nothing_but_its_head_allows_nothing() {
+        let mut table = [0; HEADER_WORDS as usize];
+        table[H_MAGIC as usize] = MAGIC;
+        table[H_VERSION as usize] = crate::ABI_VERSION;
+        for subject in [&b"/"[..], b"/bin/true", b"\x02\x06", b""] {
+            for space in [Space::Path, Space::Object] {
+                let masks = run(&table[..], space, subject).masks(&table[..]);
+                assert_eq!(masks, Masks::default(), "{}", subject.escape_ascii());
+            }
+        }
+    }
 }

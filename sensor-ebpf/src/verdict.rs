@@ -39,13 +39,52 @@ impl Masks {
     }
 
     /// Whether an object with these masks offers no way to its content that `old` did not offer,
-    /// so that a rename or link from `old` to here gives nothing away. What needs a yes counts as
-    /// offered here and as not offered there.
+    /// so that a rename or link from `old` to here gives nothing away.
+    ///
+    /// - What needs a yes counts as offered here and as not offered there: whoever says yes to one
+    ///   name must not have said it to what had another.
+    /// - What was reported there is reported here, or asked for: a name is no way around the record.
     #[inline(always)]
     #[must_use]
     pub const fn within(self, old: Masks) -> bool {
-        let offered = self.granted().or(self.ask.minus(self.deny)).and(Rights::CONTENT);
-        old.granted().minus(old.ask).contains(offered)
+        self.offered_beyond(old, Rights::CONTENT).is_empty()
+    }
+
+    /// The rights for which [`Masks::within`] does not hold.
+    #[must_use]
+    pub const fn beyond(self, old: Masks) -> Rights {
+        self.offered_beyond(old, Rights::CONTENT)
+    }
+
+    /// [`Masks::within`] for what is below a directory that moves: there every right counts, also
+    /// those on names, because the directory takes its entries to where others may be made and
+    /// removed. Of those a yes is a yes under either name: what they change is the name itself.
+    ///
+    /// This is what the relation between states (see [`crate::within`]) is worked out to imply.
+    #[must_use]
+    pub const fn below_within(self, old: Masks) -> bool {
+        self.below_beyond(old).is_empty()
+    }
+
+    /// The rights for which [`Masks::below_within`] does not hold.
+    #[must_use]
+    pub const fn below_beyond(self, old: Masks) -> Rights {
+        let free = self.granted().minus(self.ask).and(Rights::ENTRY);
+        let any = self.granted().or(self.ask.minus(self.deny)).and(Rights::ENTRY);
+        let old_free = old.granted().minus(old.ask);
+        self.offered_beyond(old, Rights(u32::MAX).minus(Rights::ENTRY))
+            .or(free.minus(old_free))
+            .or(any.minus(old_free.or(old.ask.minus(old.deny))))
+            .or(free.minus(self.audit).and(old.audit))
+    }
+
+    /// Of `rights`, those that are offered here and were not freely had as `old`, or were seen there
+    /// and are not here.
+    #[inline(always)]
+    const fn offered_beyond(self, old: Masks, rights: Rights) -> Rights {
+        let offered = self.granted().or(self.ask.minus(self.deny)).and(rights);
+        let unseen = offered.minus(self.ask.or(self.audit));
+        offered.minus(old.granted().minus(old.ask)).or(unseen.and(old.audit))
     }
 }
 
@@ -204,5 +243,27 @@ mod tests {
         );
         // Read-only files may be mapped, so a writable one may not become one.
         assert!(!read.within(rw));
+    }
+
+    #[test]
+    fn what_is_reported_stays_reported() {
+        let read = masks(Rights::READ | Rights::MAP, Rights::NONE, Rights::NONE, Rights::NONE);
+        let seen = Masks { audit: Rights::READ, ..read };
+        let asked = Masks { allow: Rights::MAP, ask: Rights::READ, ..read };
+        assert!(!read.within(seen) && seen.within(read) && seen.within(seen) && asked.within(seen));
+        assert!(Masks::default().within(seen));
+    }
+
+    #[test]
+    fn below_a_directory_every_right_counts() {
+        let read = masks(Rights::READ | Rights::MAP, Rights::NONE, Rights::NONE, Rights::NONE);
+        let more = Masks { allow: Rights::READ | Rights::MAP | Rights::DELETE, ..read };
+        let asked = Masks { ask: Rights::DELETE, ..read };
+        assert!(more.within(read) && !more.below_within(read) && read.below_within(more));
+        assert!(asked.below_within(asked) && asked.below_within(more) && !more.below_within(asked));
+        let seen = Masks { audit: Rights::DELETE, ..more };
+        assert!(!more.below_within(seen) && seen.below_within(more) && asked.below_within(seen));
+        let content = Masks { ask: Rights::READ, ..read };
+        assert!(!content.below_within(content));
     }
 }

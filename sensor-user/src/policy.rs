@@ -11,8 +11,10 @@
 
 mod address;
 mod automaton;
+mod bits;
 mod builtin;
 mod diagnostic;
+mod gain;
 mod glob;
 mod host;
 mod links;
@@ -21,11 +23,15 @@ mod load;
 pub mod manifest;
 mod model;
 mod read;
+mod relation;
 mod rules;
+#[cfg(test)]
+mod shapes;
 mod subject;
 pub(crate) mod suggest;
 mod table;
 mod variables;
+mod writer;
 mod yaml;
 
 use sensor_ebpf::moves::{self, Move, Weighed};
@@ -34,6 +40,7 @@ use sensor_ebpf::table::{self as matcher, Space};
 use sensor_ebpf::verdict::{self, Decision, Masks};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Report, Severity, Span};
+pub use gain::Gain;
 pub use host::{Host, Link, NoHost};
 pub use manifest::schema;
 pub use model::RuleKind;
@@ -137,6 +144,13 @@ impl Compiled {
         let table = self.table.as_slice();
         let after = |path| matcher::run(table, Space::Path, path);
         moves::judge(table, after(from), after(to), wanted, self.audit)
+    }
+
+    /// What would be gained if the object at `from`, a directory or not, were called `to`: an example
+    /// for people. `None` if none is found; the verdict is [`Compiled::judge_move`]'s.
+    #[must_use]
+    pub fn gain(&self, from: &[u8], to: &[u8], directory: bool) -> Option<Gain> {
+        gain::find(&self.table, from, to, directory)
     }
 }
 

@@ -114,12 +114,13 @@ fn no_directory_that_takes_its_files_to_where_more_is_allowed() {
     let renamed = |old: &Path, new: &Path| widens(Hook::PATH_RENAME, Rights::CREATE, old, new);
     let fresh = at("work/new");
     let (vault, below, docs) = (at("vault"), at("vault/sub"), at("docs/sub"));
-    let work = at("work/sub");
+    let (work, library) = (at("work/sub"), at("docs/new"));
     Trial::new(&place, POLICY)
         .prepare(|| plant(&place))
         .refused("the vault", || rename(&vault, &fresh), EACCES, renamed(&vault, &fresh))
         .refused("a part of it", || rename(&below, &fresh), EACCES, renamed(&below, &fresh))
         .refused("documents", || rename(&docs, &fresh), EACCES, renamed(&docs, &fresh))
+        .refused("work to code", || rename(&work, &library), EACCES, renamed(&work, &library))
         .refused(
             "by an exchange",
             || rename2(&work, &below, libc::RENAME_EXCHANGE),
@@ -147,6 +148,10 @@ fn honest_moves_are_allowed() {
         })
         .allowed("a link within it", || link(at("work/a"), at("work/sub/z")))
         .allowed("to where less is allowed", || rename(at("work/a"), at("vault/z")))
+        .allowed("a directory to where less is allowed", || rename(at("work/sub"), at("vault/z")))
+        .allowed("a directory onto a guarded name", || {
+            rename(at("work/sub"), at("work/other/.env"))
+        })
         .allowed("onto a guarded name", || rename(at("work/a"), at("work/.env")))
         .run();
 }

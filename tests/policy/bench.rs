@@ -1,5 +1,8 @@
 //! `cargo bench --bench policy`: how long policies of 10 to 1 000 patterns take to compile,
 //! how large their tables are, and what a decision costs natively.
+//!
+//! `cargo bench --bench policy -- cost 1000 >FILE` writes the policy of `tests/cost` with as many patterns
+//! more, for `cargo xtask bench --policy FILE`: what a decision costs in the kernel must not depend on it.
 
 #[path = "generated.rs"]
 mod generated;
@@ -12,8 +15,14 @@ use sensor_ebpf::table::Space;
 use sensor_user::policy::{Compiled, Diagnostics, NoHost, Options, Source, Variables, compile};
 
 fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let Some(at) = args.iter().position(|arg| arg == "cost") {
+        let count = args.get(at + 1).and_then(|count| count.parse().ok());
+        print!("{}", cost(count.expect("give the number of patterns")));
+        return;
+    }
     println!(
-        "{:>8} {:>11} {:>11} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8}",
+        "{:>8} {:>11} {:>11} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8}",
         "patterns",
         "names",
         "compile, ms",
@@ -22,6 +31,7 @@ fn main() {
         "floating",
         "classes",
         "objects",
+        "moves",
         "ns/byte"
     );
     for (count, varied) in
@@ -33,13 +43,15 @@ fn main() {
         match result {
             Ok(compiled) => {
                 let stats = compiled.stats;
+                assert!(stats.relation_complete);
                 println!(
-                    "{count:>8} {names:>11} {milliseconds:>11.2} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8.2}",
+                    "{count:>8} {names:>11} {milliseconds:>11.2} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8.2}",
                     stats.bytes,
                     stats.anchored_states,
                     stats.floating_states,
                     stats.path_classes,
                     stats.object_states,
+                    stats.relation_bytes,
                     per_byte(&compiled),
                 );
             }
@@ -50,6 +62,19 @@ fn main() {
             }
         }
     }
+}
+
+/// The policy that costs are measured under, with `count` patterns more.
+fn cost(count: usize) -> String {
+    let more = generated::mixed(count, true);
+    let rules = |key: &str| {
+        let list = more.split(key).nth(1).unwrap_or_default();
+        let list = list.split("  network:\n").next().unwrap_or_default();
+        list.lines().map(|line| format!("  {line}\n")).collect::<String>()
+    };
+    include_str!("../cost/policy.yaml")
+        .replace("  files:\n", &format!("  files:\n{}", rules("  files:\n")))
+        .replace("  network:\n", &format!("  network:\n{}", rules("  network:\n")))
 }
 
 /// The fastest of several runs: what the work takes when nothing else runs.

@@ -8,14 +8,11 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::table::{
-    H_OBJECT, H_PATH, H_WORDS, ROW_ANSWER, ROW_NEXT, SPACE_ANCHORED, SPACE_CLASSES, SPACE_FLOATING,
-    Space,
-};
-use sensor_user::policy::{Compiled, Diagnostics, Options, Source, compile};
+use sensor_ebpf::table::Space;
+use sensor_user::policy::{Diagnostics, Options, Source, compile};
 
 use super::generated::{Dice, mixed};
-use super::support::{FakeHost, manifest, variables};
+use super::support::{FakeHost, manifest, sound, variables};
 
 const SEEDS: [&str; 4] = [
     "  mode: audit\n  include: [a.yaml]\n  files:\n  - allow: [read, list]\n    paths: [\"/usr/**\", '/a{b,c{d,e}}/[!a-z]?*', '**/.env']\n    reason: why\n  - deny: [write]\n    paths: ['${home}/x', '\\\\x41/b', '/é€😀']\n",
@@ -100,33 +97,6 @@ fn mutated(dice: &mut Dice) -> String {
         }
     }
     text
-}
-
-/// Every index in the table leads to where it should.
-fn sound(compiled: &Compiled) {
-    let table = &compiled.table;
-    let words = table.len();
-    assert_eq!(table[H_WORDS as usize] as usize, words);
-    for space in [H_PATH, H_OBJECT] {
-        let word = |index: u32| table[index as usize];
-        let classes = word(space + SPACE_CLASSES);
-        let columns: Vec<u32> = (0..256).map(|byte| word(classes + byte)).collect();
-        let last = columns.iter().max().copied().unwrap_or(0);
-        assert!(columns.iter().all(|column| *column >= ROW_NEXT));
-        for start in [SPACE_ANCHORED, SPACE_FLOATING] {
-            let mut seen = std::collections::BTreeSet::from([word(space + start)]);
-            let mut left: Vec<u32> = seen.iter().copied().collect();
-            while let Some(row) = left.pop() {
-                assert!((row + last) < words as u32);
-                let answer = word(row + ROW_ANSWER) as usize;
-                assert!(answer + 20 <= words);
-                let rules = &table[answer + 4..answer + 20];
-                assert!(rules.iter().all(|rule| *rule as usize <= compiled.rules.len()));
-                let next = columns.iter().map(|column| word(row + column));
-                left.extend(next.filter(|row| seen.insert(*row)));
-            }
-        }
-    }
 }
 
 fn placed(diagnostics: &Diagnostics, text: &str) {

@@ -1,7 +1,8 @@
 //! No sequence of renames, exchanges and links gives an object a right that it was not born with.
 //!
 //! A model of a file system on which a careless agent does what the policy lets it do. Moves are judged
-//! by `sensor_ebpf::moves`, which is what the hooks judge them by.
+//! by `sensor_ebpf::moves`, which is what the hooks judge them by; what counts as gained is said here a
+//! second time, by verdicts on single rights.
 
 use std::collections::BTreeMap;
 
@@ -14,35 +15,21 @@ use sensor_user::policy::Compiled;
 use super::generated::Dice;
 use super::support::spec;
 
-/// Path to inode; directories have none of their content here, it is found by its path.
+/// Path to inode.
 type Names = BTreeMap<String, Inode>;
 
+/// A directory or file, with the number of the name that it was born with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inode {
-    Directory,
-    /// A file, by number.
+    Directory(usize),
     File(usize),
-}
-
-/// The ways to content that a name offers.
-#[derive(Clone, Copy, Debug)]
-struct Offer {
-    /// Without asking.
-    free: Rights,
-    /// With or without.
-    all: Rights,
-}
-
-fn offer(masks: Masks) -> Offer {
-    let all = masks.granted().or(masks.ask.minus(masks.deny)).and(Rights::CONTENT);
-    Offer { free: all.minus(masks.ask), all }
 }
 
 struct Model<'c> {
     compiled: &'c Compiled,
     names: Names,
-    /// Per file what was offered under the name that it was born with.
-    born: Vec<Offer>,
+    /// Names that files and directories were born with.
+    born: Vec<String>,
     /// Whether moves are checked at all; the control does without.
     checked: bool,
 }
@@ -60,14 +47,14 @@ impl Model<'_> {
         decide(self.masks(path), right, false).verdict <= Verdict::Audit
     }
 
-    fn birth(&mut self, path: &str) -> Inode {
-        self.born.push(offer(self.masks(path)));
-        Inode::File(self.born.len() - 1)
+    fn birth(&mut self, path: &str) -> usize {
+        self.born.push(path.to_owned());
+        self.born.len() - 1
     }
 
     fn is_parent(&self, path: &str) -> bool {
         let parent = &path[..path.rfind('/').unwrap_or(0)];
-        parent.is_empty() || self.names.get(parent) == Some(&Inode::Directory)
+        parent.is_empty() || matches!(self.names.get(parent), Some(Inode::Directory(_)))
     }
 
     fn is_empty(&self, path: &str) -> bool {
@@ -80,7 +67,8 @@ impl Model<'_> {
         {
             return;
         }
-        let inode = if directory { Inode::Directory } else { self.birth(path) };
+        let number = self.birth(path);
+        let inode = if directory { Inode::Directory(number) } else { Inode::File(number) };
         self.names.insert(path.to_owned(), inode);
     }
 
@@ -109,12 +97,12 @@ impl Model<'_> {
         };
         let fits = match (old, replaced) {
             (_, None) => true,
-            (Inode::Directory, Some(Inode::Directory)) => self.is_empty(to),
+            (Inode::Directory(_), Some(Inode::Directory(_))) => self.is_empty(to),
             (Inode::File(_), Some(Inode::File(_))) => true,
             _ => false,
         };
         let inside = to.starts_with(&format!("{from}/")) || to == from;
-        let wanted = Move::rename(old == Inode::Directory, replaced.is_some());
+        let wanted = Move::rename(is_directory(old), replaced.is_some());
         if fits && !inside && self.is_parent(to) && self.may_move(from, to, wanted) {
             self.names.remove(to);
             let moved = self.take(from);
@@ -128,7 +116,7 @@ impl Model<'_> {
             return;
         };
         let inside = |a: &str, b: &str| format!("{a}/").starts_with(&format!("{b}/"));
-        let wanted = Move::exchange(a == Inode::Directory, b == Inode::Directory);
+        let wanted = Move::exchange(is_directory(a), is_directory(b));
         if !inside(one, other) && !inside(other, one) && self.may_move(one, other, wanted) {
             let (a, b) = (self.take(one), self.take(other));
             self.put(other, a);
@@ -160,17 +148,54 @@ impl Model<'_> {
         }
     }
 
-    /// A file that offers what it was not born with.
+    /// What offers more under the name that it has now than under the one that it was born with: a
+    /// file, or what is or could be below a directory.
     fn laundered(&self) -> Option<String> {
         self.names.iter().find_map(|(path, inode)| {
-            let Inode::File(number) = inode else {
-                return None;
-            };
-            let (now, born) = (offer(self.masks(path)), self.born[*number]);
-            let gained = now.free.minus(born.free).or(now.all.minus(born.all));
-            (!gained.is_empty()).then(|| format!("{path} gained {gained:?}"))
+            let (Inode::File(number) | Inode::Directory(number)) = *inode;
+            let born = &self.born[number];
+            match inode {
+                _ if born == path => None,
+                Inode::File(_) => self.gained(born, path, Rights::CONTENT),
+                Inode::Directory(_) => suffixes().find_map(|suffix| {
+                    let (born, now) = (format!("{born}{suffix}"), format!("{path}{suffix}"));
+                    self.gained(&born, &now, Rights(0xffff))
+                }),
+            }
         })
     }
+
+    /// A right that is had under `now`, and was not, or not so easily, under `born`.
+    fn gained(&self, born: &str, now: &str, rights: Rights) -> Option<String> {
+        let (old, new) = (self.masks(born), self.masks(now));
+        let gained = |right: &&(Rights, &str)| {
+            let right = right.0;
+            let verdict = |masks: Masks| decide(masks, right, false).verdict;
+            let worst = match verdict(new) {
+                Verdict::Allow => Verdict::Allow,
+                Verdict::Audit => Verdict::Audit,
+                // A yes to what is done with content is a yes to the name that was asked about.
+                Verdict::Ask if Rights::ENTRY.contains(right) => Verdict::Ask,
+                Verdict::Ask => Verdict::Audit,
+                Verdict::Deny => Verdict::Deny,
+            };
+            rights.contains(right) && verdict(old) > worst
+        };
+        let found = Rights::NAMES.iter().find(gained)?;
+        Some(format!("{now}, once {born}, gained {}", found.1))
+    }
+}
+
+fn is_directory(inode: Inode) -> bool {
+    matches!(inode, Inode::Directory(_))
+}
+
+/// What may stand behind a directory's name.
+fn suffixes() -> impl Iterator<Item = String> {
+    NAMES.iter().flat_map(|name| {
+        let below = NAMES.iter().map(move |next| format!("/{name}/{next}"));
+        below.chain([format!("/{name}")])
+    })
 }
 
 const NAMES: [&str; 6] = ["a", "b", "ab", "key", ".env", "key.x"];
@@ -186,8 +211,16 @@ fn policy(dice: &mut Dice) -> String {
     );
     for _ in 0..2 + dice.roll(6) {
         let kind = dice.pick(&["allow", "allow", "deny", "deny", "ask", "audit"]);
-        let rights =
-            dice.pick(&["read", "write", "read, write", "exec", "map", "list", "attr, read"]);
+        let rights = dice.pick(&[
+            "read",
+            "write",
+            "read, write",
+            "exec",
+            "map",
+            "list",
+            "attr, read",
+            "delete",
+        ]);
         let name = dice.pick(&NAMES);
         let pattern = match dice.roll(7) {
             0 => format!("**/{name}"),
@@ -223,7 +256,10 @@ fn play(seed: u64, checked: bool) -> (Option<String>, usize) {
             6 => model.exchange(&one, &other),
             _ => model.link(&one, &other),
         }
-        moves += usize::from(before != model.names);
+        if before == model.names {
+            continue;
+        }
+        moves += 1;
         if let Some(found) = model.laundered() {
             return (Some(format!("seed {seed}: {found}\n{text}")), moves);
         }

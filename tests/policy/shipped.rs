@@ -89,6 +89,11 @@ fn all() -> &'static BTreeMap<String, Compiled> {
     })
 }
 
+/// One of them, by the name of its file.
+pub fn policy(name: &str) -> &'static Compiled {
+    all().get(name).unwrap_or_else(|| panic!("there is no {name}"))
+}
+
 #[test]
 fn they_are_well_formed_and_explain_themselves() {
     let policies = policies();

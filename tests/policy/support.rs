@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sensor_ebpf::limits::TABLE_WORDS;
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::table::Space;
+use sensor_ebpf::table::{
+    ANSWER_RULES, ANSWER_WORDS, Cursor, H_ANCHORED, H_FLOATING, H_FLOATING_LOOSE, H_WORDS,
+    RELATION_AT, RELATION_STRIDE, ROW_ANSWER, ROW_MOVES, ROW_NEXT, Space, Words,
+};
 use sensor_ebpf::verdict::Verdict;
+use sensor_ebpf::within::NUMBER;
 use sensor_user::policy::{Compiled, Diagnostics, Host, Link, Options, Source, Variables, compile};
 
 /// A machine made of maps.
@@ -81,6 +86,47 @@ pub fn wrong_text(text: &str) -> Vec<String> {
             .map(|r| format!("{}:{} {}", r.line, r.column, r.message))
             .collect(),
     }
+}
+
+/// Checks that every number in a table leads to where it should: nothing is masked away, and nothing
+/// is read that is not there.
+pub fn sound(compiled: &Compiled) {
+    let table = compiled.table.as_slice();
+    let words = table.len() as u32;
+    assert!(table[H_WORDS as usize] == words && words <= TABLE_WORDS as u32);
+    for space in [Space::Path, Space::Object] {
+        let start = Cursor::start(table, space);
+        let columns: Vec<u32> = (0..256).map(|byte| table.word(start.classes + byte)).collect();
+        let last = columns.iter().max().copied().unwrap_or(0);
+        assert!(columns.iter().all(|column| *column >= ROW_NEXT));
+        for (first, relations) in
+            [(start.anchored, &[H_ANCHORED][..]), (start.floating, &[H_FLOATING, H_FLOATING_LOOSE])]
+        {
+            let mut seen = std::collections::BTreeSet::from([first]);
+            let mut left = vec![first];
+            while let Some(state) = left.pop() {
+                assert!(state + last < words);
+                let answer = table.word(state + ROW_ANSWER);
+                assert!(answer + ANSWER_WORDS <= words);
+                for at in ANSWER_RULES..ANSWER_WORDS {
+                    assert!(table.word(answer + at) as usize <= compiled.rules.len());
+                }
+                if space == Space::Path {
+                    let moves = table.word(state + ROW_MOVES);
+                    relations.iter().for_each(|header| related(table, *header, moves));
+                }
+                let next = columns.iter().map(|column| table.word(state + column));
+                left.extend(next.filter(|state| seen.insert(*state)));
+            }
+        }
+    }
+}
+
+/// Checks that a state's row and column are in its relation.
+fn related(table: &[u32], header: u32, moves: u32) {
+    let stride = table.word(header + RELATION_STRIDE);
+    let row = table.word(header + RELATION_AT) + (moves & NUMBER) * stride;
+    assert!((moves >> 16 & NUMBER) < stride * 32 && row + stride <= table.len() as u32);
 }
 
 /// The verdict on a path.

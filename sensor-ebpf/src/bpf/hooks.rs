@@ -215,7 +215,17 @@ fn weigh(table: KernelTable, scratch: &Scratch, peer: &Scratch, wanted: u64) -> 
 /// Whether what moves from one name to the other, or is exchanged, would gain a way to its content.
 #[inline(never)]
 fn gains(table: KernelTable, scratch: &Scratch, peer: &Scratch, wanted: u64) -> bool {
-    moves::gains(&table, scratch.cursor, peer.cursor, unpacked(wanted))
+    moves::gains(unpacked(wanted), |directory, back| {
+        let (from, to) = if back { (peer, scratch) } else { (scratch, peer) };
+        contained(table, from, to, u64::from(directory)) != 0
+    })
+}
+
+/// Whether a directory or file gains nothing by the name in `to`. By itself for the stack's sake, as
+/// [`weigh`] is.
+#[inline(never)]
+fn contained(table: KernelTable, from: &Scratch, to: &Scratch, directory: u64) -> u64 {
+    u64::from(moves::within(&table, directory != 0, from.cursor, to.cursor))
 }
 
 /// Judges one right on the file at a `struct path`.

@@ -2,20 +2,16 @@
 
 use std::collections::HashMap;
 
-use sensor_ebpf::ABI_VERSION;
 use sensor_ebpf::limits::TABLE_WORDS;
-use sensor_ebpf::table::{
-    ANSWER_ALLOW, ANSWER_ASK, ANSWER_AUDIT, ANSWER_DENY, ANSWER_RULES, ANSWER_WORDS, FLAG_AUDIT,
-    H_FLAGS, H_MAGIC, H_VERSION, H_WORDS, HEADER_WORDS, MAGIC, ROW_ANSWER, ROW_KIND, ROW_NEXT,
-    SPACE_ANCHORED, SPACE_CLASSES, SPACE_FLOATING, Space,
-};
+use sensor_ebpf::table::Space;
 use serde::Serialize;
 
-use super::automaton::Answer;
 use super::automaton::dfa::{self, Dfa, TooLarge};
 use super::automaton::minimize;
 use super::automaton::nfa::Nfa;
+use super::relation::{self, Condition, Relation};
 use super::rules::Entry;
+use super::writer;
 
 /// States before minimization at which the compiler gives up: several times what a table holds,
 /// because much of it may be merged, and little enough to take a second or two.
@@ -40,6 +36,13 @@ pub struct Stats {
     pub object_classes: usize,
     /// Different answers.
     pub answers: usize,
+    /// Kinds of directories: states behind a slash under which not the same may be done.
+    pub directories: usize,
+    /// Bytes of the table that say which directory may be moved to where.
+    pub relation_bytes: usize,
+    /// Whether they say it of all of them. If not, some directories may move only to where
+    /// everything below them has the very same rights.
+    pub relation_complete: bool,
     /// Bytes of table.
     pub bytes: usize,
 }
@@ -54,45 +57,65 @@ pub(super) struct OverBudget {
 }
 
 /// A space's two automata, and the classes of bytes that both have.
-struct Pair {
-    space: Space,
+pub(super) struct Pair {
+    pub space: Space,
     nfas: [Nfa; 2],
-    dfas: [Dfa; 2],
+    /// The automaton of anchored patterns and that of floating ones.
+    pub dfas: [Dfa; 2],
     /// Column of each byte, and how many there are.
-    columns: Vec<u32>,
-    width: usize,
+    pub columns: Vec<u32>,
+    pub width: usize,
+    /// What is known of moves between the states of each automaton.
+    pub relations: [Relation; 2],
+}
+
+impl Pair {
+    fn states(&self) -> usize {
+        self.dfas.iter().map(Dfa::states).sum()
+    }
 }
 
 /// Compiles `entries`.
 pub(super) fn build(entries: &[Entry], audit: bool) -> Result<(Vec<u32>, Stats), OverBudget> {
-    let path = pair(entries, Space::Path)?;
+    let mut path = pair(entries, Space::Path)?;
     let object = pair(entries, Space::Object)?;
-    let mut writer = Writer::new(audit);
-    let (table, answers) = writer.write([&path, &object]);
+    let mut sizes = writer::sizes([&path, &object]);
+    if sizes.words > TABLE_WORDS && sizes.words - sizes.relations <= TABLE_WORDS {
+        path.relations.iter_mut().for_each(Relation::cut);
+        sizes = writer::sizes([&path, &object]);
+    }
+    if sizes.words > TABLE_WORDS {
+        return Err(over_budget(&[path, object], sizes.words));
+    }
+    let table = writer::write([&path, &object], audit);
     let stats = Stats {
         rules: 0,
         patterns: entries.len(),
         anchored_states: path.dfas[0].states(),
         floating_states: path.dfas[1].states(),
         path_classes: path.width,
-        object_states: object.dfas[0].states() + object.dfas[1].states(),
+        object_states: object.states(),
         object_classes: object.width,
-        answers,
+        answers: sizes.answers,
+        directories: path.relations.iter().map(|relation| relation.directories).sum(),
+        relation_bytes: sizes.relations * size_of::<u32>(),
+        relation_complete: path.relations.iter().all(|relation| relation.complete),
         bytes: table.len() * size_of::<u32>(),
     };
-    if table.len() <= TABLE_WORDS {
-        return Ok((table, stats));
-    }
-    let mut rules: Vec<(u32, usize)> = [&path, &object]
-        .into_iter()
+    Ok((table, stats))
+}
+
+fn over_budget(pairs: &[Pair], words: usize) -> OverBudget {
+    let mut rules: Vec<(u32, usize)> = pairs
+        .iter()
         .flat_map(|pair| pair.nfas.iter().zip(&pair.dfas))
         .flat_map(|(nfa, dfa)| blame(nfa, dfa))
         .collect();
     rules.sort_by_key(|(rule, states)| (usize::MAX - states, *rule));
-    Err(OverBudget {
+    OverBudget {
         rules: rules.into_iter().map(|(rule, _)| rule).collect(),
-        bytes: Some(stats.bytes),
-    })
+        bytes: Some(words * size_of::<u32>()),
+    }
 }
 
 /// The rules whose wildcards are open in the most states of an automaton that is too large.
@@ -119,7 +142,22 @@ fn pair(entries: &[Entry], space: Space) -> Result<Pair, OverBudget> {
     };
     let dfas = [minimal(anchored)?, minimal(floating)?];
     let (columns, width) = columns(&dfas, &class_of);
-    Ok(Pair { space, nfas, dfas, columns, width })
+    let relations = match space {
+        Space::Path => relations(&dfas),
+        // Nothing else has anything below it.
+        Space::Object => Default::default(),
+    };
+    Ok(Pair { space, nfas, dfas, columns, width, relations })
+}
+
+fn relations([anchored, floating]: &[Dfa; 2]) -> [Relation; 2] {
+    let (by_anchored, by_floating) = (relation::given(anchored), relation::given(floating));
+    let strict = |others| Condition { others, mapping: true };
+    let loose = Condition { others: by_anchored, mapping: false };
+    [
+        relation::relate(anchored, &[strict(by_floating)]),
+        relation::relate(floating, &[strict(by_anchored), loose]),
+    ]
 }
 
 /// Classes that no state of either automaton tells apart share a column.
@@ -137,84 +175,4 @@ fn columns(dfas: &[Dfa; 2], class_of: &[u8]) -> (Vec<u32>, usize) {
         .collect();
     let columns = class_of.iter().map(|class| classes[usize::from(*class)]);
     (columns.collect(), numbers.len())
-}
-
-struct Writer {
-    table: Vec<u32>,
-    answers: HashMap<Answer, u32>,
-}
-
-impl Writer {
-    fn new(audit: bool) -> Writer {
-        let mut table = vec![0; HEADER_WORDS as usize];
-        table[H_MAGIC as usize] = MAGIC;
-        table[H_VERSION as usize] = ABI_VERSION;
-        table[H_FLAGS as usize] = if audit { FLAG_AUDIT } else { 0 };
-        Writer { table, answers: HashMap::new() }
-    }
-
-    fn write(&mut self, pairs: [&Pair; 2]) -> (Vec<u32>, usize) {
-        for pair in pairs {
-            let header = pair.space.header();
-            self.set(header + SPACE_CLASSES, self.table.len() as u32);
-            self.table.extend(pair.columns.iter().map(|column| ROW_NEXT + column));
-        }
-        for pair in pairs {
-            for dfa in &pair.dfas {
-                dfa.answers.iter().for_each(|answer| self.answer(answer));
-            }
-        }
-        for pair in pairs {
-            let header = pair.space.header();
-            let anchored = self.automaton(&pair.dfas[0], pair);
-            self.set(header + SPACE_ANCHORED, anchored);
-            let floating = self.automaton(&pair.dfas[1], pair);
-            self.set(header + SPACE_FLOATING, floating);
-        }
-        self.set(H_WORDS, self.table.len() as u32);
-        (std::mem::take(&mut self.table), self.answers.len())
-    }
-
-    fn set(&mut self, index: u32, word: u32) {
-        self.table[index as usize] = word;
-    }
-
-    fn answer(&mut self, answer: &Answer) {
-        if self.answers.contains_key(answer) {
-            return;
-        }
-        let [allow, audit, ask, deny] = answer.masks().map(u32::from);
-        let at = self.table.len();
-        self.table.resize(at + ANSWER_WORDS as usize, 0);
-        let mut put = |index: u32, word: u32| self.table[at + index as usize] = word;
-        // What is reported is also allowed.
-        put(ANSWER_ALLOW, allow | audit);
-        put(ANSWER_ASK, ask);
-        put(ANSWER_DENY, deny);
-        put(ANSWER_AUDIT, audit);
-        for (right, (_, rule)) in answer.0.iter().enumerate() {
-            put(ANSWER_RULES + right as u32, *rule);
-        }
-        self.answers.insert(*answer, at as u32);
-    }
-
-    /// Writes the rows of one automaton; gives its start state.
-    fn automaton(&mut self, dfa: &Dfa, pair: &Pair) -> u32 {
-        let first = self.table.len() as u32;
-        let row = |state: u32| first + state * (ROW_NEXT + pair.width as u32);
-        let kinds = minimize::classes(dfa, |state| dfa.answers[state as usize].masks());
-        let mut class_of_column = vec![0; pair.width];
-        for (byte, column) in pair.columns.iter().enumerate() {
-            class_of_column[*column as usize] = usize::from(dfa.class_of[byte]);
-        }
-        for (state, answer) in dfa.answers.iter().enumerate() {
-            let mut words = vec![0; ROW_NEXT as usize];
-            words[ROW_ANSWER as usize] = self.answers[answer];
-            words[ROW_KIND as usize] = kinds[state];
-            let targets = class_of_column.iter().map(|class| dfa.target(state as u32, *class));
-            words.extend(targets.map(row));
-            self.table.extend(words);
-        }
-        row(dfa.start)
-    }
 }

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let ok = all.iter().all(|checked| checked.ok);
     if args.json {
         let report = serde_json::json!({ "ok": ok, "files": all });
-        println!("{report:#}");
+        writeln!(std::io::stdout(), "{report:#}")?;
     } else {
         all.iter().try_for_each(print)?;
     }
@@ -137,6 +137,12 @@ fn print(checked: &Checked) -> std::io::Result<()> {
             stats.object_states, stats.object_classes
         )?;
         writeln!(out, "  answers   {}", stats.answers)?;
+        let known = if stats.relation_complete { "" } else { ", incomplete" };
+        writeln!(
+            out,
+            "  moves     {} kinds of directories, {} bytes{known}",
+            stats.directories, stats.relation_bytes
+        )?;
         writeln!(out, "  table     {} bytes", stats.bytes)?;
         writeln!(out, "  compiled  in {compile_ms:.1} ms")?;
     }
