@@ -106,6 +106,86 @@ fn explain_names_the_rule_and_what_would_allow() {
     assert_eq!(explain(&["read", "x"]).0, 125);
 }
 
+#[test]
+fn explain_reads_subjects_from_its_input_and_goes_on_after_a_wrong_one() {
+    let scratch = Scratch::new("stdin");
+    let file = scratch.file("p.yaml", &manifest("  files:\n  - allow: [read]\n    paths: ['/a']"));
+    let explain = |input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_picket"))
+            .args(["explain", "--literal", "--policy", &file, "read", "-"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    assert_eq!(explain("/a\n\n/a\n").0, 0);
+    let (code, out, err) = explain("/a\n/b\n");
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert!(out.contains("allow read /a") && out.contains("deny read /b"), "{out}");
+    let (code, out, err) = explain("b\n/a/../b\n/a\n");
+    assert_eq!(code, 125);
+    assert!(err.contains("line 1 of standard input: `b` is no subject"), "{err}");
+    assert!(err.contains("line 2 of") && out.starts_with("allow read /a"), "{out}{err}");
+    assert_eq!(picket(&["explain", "--policy", "-", "read", "-"]).0, 125);
+}
+
+#[test]
+fn explain_says_what_a_move_would_give_away() {
+    let scratch = Scratch::new("moves");
+    let file = scratch.file(
+        "p.yaml",
+        &manifest("  files:\n  - allow: [read, write, create, delete]\n    paths: ['/w/**']\n  - deny: [read]\n    paths: ['**/key', '/w/k/**']\n    reason: secret"),
+    );
+    let explain = |arguments: &[&str]| {
+        picket(&[&["explain", "--policy", &file, "--literal"], arguments].concat())
+    };
+    assert_eq!(
+        explain(&["rename", "/w/a", "/w/b"]),
+        (0, "allow rename /w/a /w/b\n".into(), "".into())
+    );
+    let (code, out, _) = explain(&["rename", "/w/key", "/w/b"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("it would give read") && out.contains("/w/key now"), "{out}");
+    let (code, out, _) = explain(&["rename", "--directory", "--json", "/w/k", "/w/b"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["gains"]["rights"][0]), (1, &"read".into()));
+    let (code, out, _) = explain(&["exchange", "/w/a", "/x"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("because   of create, delete on /x"), "{out}");
+    assert_eq!(explain(&["rename", "/w/a"]).0, 125);
+    assert_eq!(explain(&["hardlink", "--directory", "/w/a", "/w/b"]).0, 125);
+}
+
+/// `picket … | head` ends quietly, as if SIGPIPE had ended it.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let scratch = Scratch::new("pipe");
+    let file = scratch.file("p.yaml", &manifest("  exec:\n  - allow: ['/usr/**']"));
+    for arguments in [
+        &["policy", "schema"][..],
+        &["policy", "check", "--json", "--stats", &file],
+        &["policy", "check", "--stats", &file],
+        &["explain", "--policy", &file, "read", "/x"],
+        &["explain", "--json", "--policy", &file, "read", "/x"],
+        &["doctor"],
+        &["doctor", "--json"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let command =
+            Command::new(env!("CARGO_BIN_EXE_picket")).args(arguments).stdout(writer).output();
+        let Output { status, stderr, .. } = command.unwrap();
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
+        assert_eq!(status.code(), Some(141), "{arguments:?}: {stderr}");
+    }
+}
+
 /// What explain says would allow an operation does allow it.
 #[test]
 fn advice_that_is_taken_works() {
