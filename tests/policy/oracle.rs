@@ -1,7 +1,8 @@
 //! The compiled table against the naive semantics: random policies, and for each random subjects
 //! that nearly match it; no difference, in verdict or in the rule that is named.
 //!
-//! `PICKET_CASES` sets the number of cases (100 000 unless set), `PICKET_SEED` where they begin.
+//! `PICKET_CASES` sets the number of cases (100 000 unless set), `PICKET_SEED` where they begin. A
+//! million, on demand: `PICKET_CASES=1000000 cargo test --release --test policy oracle`.
 
 mod naive;
 mod random;
@@ -102,6 +103,7 @@ fn table_and_naive_semantics_agree_on_paths() {
     let cases = setting("PICKET_CASES", 100_000);
     let seed = setting("PICKET_SEED", 1);
     let (mut verdicts, mut over_budget) = ([0; 4], 0);
+    let mut odd = [0; random::ODDITIES.len()];
     for round in 0..cases.div_ceil(SUBJECTS) {
         let mut dice = Dice::new((seed + round) as u64);
         let rules = random::rules(&mut dice);
@@ -116,11 +118,19 @@ fn table_and_naive_semantics_agree_on_paths() {
         let naive = Naive::new(&rules);
         for subject in &subjects {
             verdicts[naive.on(subject).verdict("read") as usize] += 1;
+            for (count, (_, is_odd)) in odd.iter_mut().zip(random::ODDITIES) {
+                *count += usize::from(is_odd(subject));
+            }
         }
     }
     // The control: all four verdicts came up often, so that agreement means something.
     assert!(verdicts.iter().all(|count| count * 50 > cases), "{verdicts:?}");
     assert!(over_budget * SUBJECTS * 200 < cases, "{over_budget} policies are over budget");
+    // So did each way in which a name can be odd.
+    for (count, (what, _)) in odd.iter().zip(random::ODDITIES) {
+        println!("{what}: {count}");
+        assert!(count * 2000 > cases, "{what}: {count} of {cases}");
+    }
 }
 
 #[test]

@@ -114,7 +114,10 @@ fn instance(dice: &mut Dice, pattern: &str) -> Vec<u8> {
 
 fn name(dice: &mut Dice) -> Vec<u8> {
     match dice.roll(12) {
-        0 => vec![*dice.pick(b"ab\xff\x80\xc3\x01"); 1 + dice.roll(255)],
+        0 => {
+            let length = *dice.pick(&[1, 2, 254, 255, 255, 256]);
+            vec![*dice.pick(b"ab\xff\x80\xc3\x01"); length]
+        }
         1 => b"\n".to_vec(),
         2 => b".".to_vec(),
         3 => b"..".to_vec(),
@@ -124,6 +127,28 @@ fn name(dice: &mut Dice) -> Vec<u8> {
             .bytes()
             .collect(),
     }
+}
+
+/// Whether a subject is odd in some way.
+type Oddity = fn(&[u8]) -> bool;
+
+/// What a subject is odd by. The oracle counts them, so that none can drop out of what is generated.
+pub const ODDITIES: [(&str, Oddity); 11] = [
+    ("a byte of 0x80 or above", |s| s.iter().any(|b| *b >= 0x80)),
+    ("bytes that are not UTF-8", |s| std::str::from_utf8(s).is_err()),
+    ("a newline", |s| s.contains(&b'\n')),
+    ("`.`", |s| has(s, |name| name == b".")),
+    ("`..`", |s| has(s, |name| name == b"..")),
+    ("a name of 255 bytes", |s| has(s, |name| name.len() == 255)),
+    ("a path of 4095 bytes", |s| s.len() == sensor_ebpf::limits::SUBJECT_MAX),
+    ("capitals", |s| s.iter().any(u8::is_ascii_uppercase)),
+    ("a trailing slash", |s| s.len() > 1 && s.ends_with(b"/")),
+    ("two slashes in a row", |s| s.windows(2).any(|pair| pair == b"//")),
+    ("a NUL", |s| s.contains(&0)),
+];
+
+fn has(subject: &[u8], holds: impl Fn(&[u8]) -> bool) -> bool {
+    subject.split(|byte| *byte == b'/').any(holds)
 }
 
 fn mutate(dice: &mut Dice, subject: &mut Vec<u8>) {
