@@ -50,6 +50,16 @@ impl LaunchError {
     }
 }
 
+/// Has `exec` close every descriptor but the three standard ones (`close_range(2)`): what was open
+/// before the tag is not judged again, so nothing that happened to be open may come along.
+fn leave_standard_streams() -> io::Result<()> {
+    // SAFETY: takes three numbers.
+    let code = unsafe {
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Starts a command under a tag. The child tags itself between `fork` and `exec`, by the descriptor
 /// that it has inherited: there is no moment at which the command runs without its tag.
 pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError> {
@@ -68,6 +78,7 @@ pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError
         no_core_dumps()?;
         // First the user: inside the fence root may not change it.
         user.as_ref().map_or(Ok(()), user::become_user)?;
+        leave_standard_streams()?;
         tags.tag_self(tag)
     };
     // SAFETY: `prepare` only makes system calls and allocates nothing, which is what may be done
@@ -91,4 +102,29 @@ fn no_core_dumps() -> io::Result<()> {
     // SAFETY: a live structure.
     let code = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) };
     if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+    use std::os::unix::process::CommandExt as _;
+
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_standard_streams_comes_along() {
+        // A copy that `exec` would not close.
+        // SAFETY: an open descriptor, and the new one is nobody else's.
+        let kept = unsafe { OwnedFd::from_raw_fd(libc::dup(0)) };
+        let there = |prepare: fn() -> io::Result<()>| {
+            let test = format!("test -e /proc/self/fd/{}", kept.as_raw_fd());
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", &test]);
+            // SAFETY: `prepare` makes one system call at most.
+            unsafe { command.pre_exec(prepare) };
+            command.status().unwrap().success()
+        };
+        assert!(there(|| Ok(())), "a control: it would have come along");
+        assert!(!there(leave_standard_streams));
+    }
 }
