@@ -3,11 +3,13 @@
 
 #[cfg(feature = "match-bench")]
 mod bench;
+mod command;
 mod directory;
 mod emit;
 mod hooks;
 mod ipc;
 mod judge;
+mod kept;
 mod maker;
 mod maps;
 mod matcher;
@@ -18,4 +20,5 @@ mod scratch;
 mod tag;
 #[cfg(feature = "kernel-trace")]
 mod trace;
+mod view;
 mod vmlinux;

@@ -51,7 +51,7 @@ pub struct EventHeader {
     pub subject_kind: u32,
     /// Bytes of subject.
     pub subject_len: u32,
-    /// Bytes of second subject; always of the same kind.
+    /// Bytes of second subject; a path if it begins with a slash, else of the object space.
     pub peer_len: u32,
     /// Thread's name, for people only: the program chooses it.
     pub comm: [u8; 16],

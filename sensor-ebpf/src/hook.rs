@@ -113,6 +113,20 @@ hooks! {
     URING_ALLOWED = 69, "uring_allowed", EPERM, since "6.15";
     URING_OVERRIDE_CREDS = 70, "uring_override_creds", EPERM;
     URING_CMD = 71, "uring_cmd", EPERM;
+    INODE_SETATTR = 31, "inode_setattr", EPERM;
+    INODE_SETXATTR = 32, "inode_setxattr", EPERM;
+    INODE_REMOVEXATTR = 33, "inode_removexattr", EPERM;
+    INODE_SET_ACL = 34, "inode_set_acl", EPERM, since "6.2";
+    INODE_REMOVE_ACL = 35, "inode_remove_acl", EPERM, since "6.2";
+    INODE_FILE_SETATTR = 36, "inode_file_setattr", EPERM, since "6.17";
+    FILE_IOCTL = 37, "file_ioctl", EACCES;
+    FILE_IOCTL_COMPAT = 38, "file_ioctl_compat", EACCES, since "6.8";
+    FILE_RECEIVE = 39, "file_receive", EACCES;
+    PATH_NOTIFY = 40, "path_notify", EACCES;
+    INODE_CREATE = 41, "inode_create", EACCES;
+    INODE_UNLINK = 42, "inode_unlink", EACCES;
+    FILE_PERMISSION = 43, "file_permission", EACCES;
+    FILE_TRUNCATE = 44, "file_truncate", EACCES, since "6.2";
     SOCKET_POST_CREATE = 85, "socket_post_create", ENOMEM;
     SOCKET_LISTEN = 86, "socket_listen", EACCES;
     SOCKET_ACCEPT = 87, "socket_accept", EACCES;
@@ -130,6 +144,23 @@ hooks! {
 }
 
 impl Hook {
+    /// Hooks that everybody on the machine runs through all the time, and that only few agents need:
+    /// loaded with the others, and attached only while there is such an agent.
+    pub const ON_DEMAND: &'static [Hook] = &[Hook::FILE_PERMISSION, Hook::FILE_TRUNCATE];
+
+    /// Whether it is one of [`Hook::ON_DEMAND`].
+    #[must_use]
+    pub fn is_on_demand(self) -> bool {
+        Self::ON_DEMAND.contains(&self)
+    }
+
+    /// The hook that the kernel calls `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Hook> {
+        let found = Self::ALL.iter().find(|(_, known)| *known == name)?;
+        Some(found.0)
+    }
+
     /// Room for hooks in the fault counters.
     pub const MAX: u32 = 128;
 

@@ -15,6 +15,13 @@ macro_rules! layout {
             /// Bit of `dentry.d_flags` that marks a lookup in progress (`DCACHE_PAR_LOOKUP`; it
             /// moved in 6.18).
             pub dcache_par_lookup: u64,
+            /// From a `struct mount` to its place in its file system's list of mounts (`mnt_instance`
+            /// in a ring until 6.17, since then the mount itself in a chain).
+            pub mount_of_sb: u64,
+            /// From such a place to the pointer to the next.
+            pub mount_of_sb_next: u64,
+            /// Which argument of `inode_setattr` is the dentry: the second since 6.9.
+            pub setattr_dentry: u64,
             /// Address of `rename_lock`'s sequence counter: changes whenever any dentry moves.
             pub rename_seq: u64,
             /// Address of `mount_lock`'s sequence counter: changes whenever any mount does.
@@ -27,7 +34,15 @@ macro_rules! layout {
         impl Layout {
             /// What the object carries before the loader fills it in.
             pub const ZERO: Layout =
-                Layout { $($field: 0,)* dcache_par_lookup: 0, rename_seq: 0, mount_seq: 0 };
+                Layout {
+                    $($field: 0,)*
+                    dcache_par_lookup: 0,
+                    mount_of_sb: 0,
+                    mount_of_sb_next: 0,
+                    setattr_dentry: 0,
+                    rename_seq: 0,
+                    mount_seq: 0,
+                };
 
             /// The layout with these offsets, one per entry of [`FIELDS`]; the facts are 0.
             #[must_use]
@@ -53,11 +68,13 @@ layout! {
     dentry_inode = "dentry", "d_inode";
     dentry_sb = "dentry", "d_sb";
     inode_mode = "inode", "i_mode";
+    inode_rdev = "inode", "i_rdev";
     inode_number = "inode", "i_ino";
     inode_generation = "inode", "i_generation";
     file_inode = "file", "f_inode";
     sb_flags = "super_block", "s_flags";
     sb_magic = "super_block", "s_magic";
+    sb_mounts = "super_block", "s_mounts";
     vfsmount_root = "vfsmount", "mnt_root";
     mount_vfsmount = "mount", "mnt";
     mount_parent = "mount", "mnt_parent";
@@ -79,6 +96,9 @@ layout! {
     element_node = "bpf_local_storage_elem", "snode";
     element_map = "bpf_local_storage_elem", "sdata.smap";
     element_data = "bpf_local_storage_elem", "sdata.data";
+    task_real_cred = "task_struct", "real_cred";
+    task_io_uring = "task_struct", "io_uring";
+    iattr_valid = "iattr", "ia_valid";
     task_signal = "task_struct", "signal";
     signal_pids = "signal_struct", "pids";
     proc_inode_vfs = "proc_inode", "vfs_inode";

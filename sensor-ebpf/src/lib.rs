@@ -11,6 +11,7 @@ pub mod act;
 pub mod capability;
 pub mod event;
 pub mod hook;
+pub mod ioctl;
 pub mod layout;
 pub mod limits;
 pub mod moves;
@@ -21,6 +22,7 @@ pub mod table;
 pub mod tag;
 pub mod verdict;
 pub mod within;
+pub mod xattr;
 
 /// Version of everything in this crate that crosses the kernel boundary. The loader writes it into
 /// the object, and refuses pinned objects that carry another one.

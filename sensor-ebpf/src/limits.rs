@@ -14,6 +14,11 @@ pub const NAME_MAX: usize = 255;
 /// Deep trees of real projects stay under 40, and the loop's cost is only paid when walked.
 pub const WALK_MAX: u32 = 256;
 
+/// Most mounts of one file system, in all namespaces of the machine, that are looked through for the
+/// names of a file; beyond it is a fault. A host has about one for each sandboxed service and
+/// container, and looking at one takes two loads.
+pub const MOUNTS_MAX: u32 = 1 << 14;
+
 /// Longest subject of the object space: an abstract socket name (107 bytes) and its kind byte.
 pub const OBJECT_MAX: usize = 112;
 

@@ -7,6 +7,7 @@
 //! | [`KIND_INET`] | transport (1), address (16, IPv4 as `::ffff:a.b.c.d`), port (2, big-endian) |
 //! | [`KIND_ABSTRACT`] | the name of an abstract unix socket, without its leading NUL |
 //! | [`KIND_ANON`] | one of the `ANON_*` bytes: a file that lives on no mounted file system |
+//! | [`KIND_IOCTL`] | the command (4, big-endian); only named in events, beside the file |
 //! | [`KIND_IPC`] | id (4, big-endian) and key (4) of a System V object; only named in events |
 //! | [`KIND_OPTION`] | level (4, big-endian) and number (4) of a socket option; only named in events |
 //! | [`KIND_PROCESS`] | act (1, [`Act`]), pid (4, big-endian) of a process outside the agent |
@@ -36,6 +37,9 @@ pub const KIND_OPTION: u8 = 16;
 /// A capability that is used.
 pub const KIND_CAPABILITY: u8 = 6;
 
+/// A command of `ioctl(2)`; only named in events, beside the file.
+pub const KIND_IOCTL: u8 = 32;
+
 /// Transports, numbered as IP protocols; anything else cannot be expressed and is
 /// [`TRANSPORT_OTHER`], which no policy can allow.
 pub const TRANSPORT_TCP: u8 = 6;
@@ -54,6 +58,8 @@ pub const ANON_MEMORY: u8 = b'm';
 pub const ANON_PIDFD: u8 = b'i';
 /// A socket (`sockfs`).
 pub const ANON_SOCKET: u8 = b's';
+/// A POSIX message queue.
+pub const ANON_QUEUE: u8 = b'q';
 /// Any other object of a mount that the kernel keeps to itself.
 pub const ANON_OTHER: u8 = b'o';
 
@@ -274,6 +280,21 @@ impl ObjectSubject {
             i += 1;
         }
         subject.len = 9;
+        subject
+    }
+
+    /// A [`KIND_IOCTL`] subject.
+    #[inline(always)]
+    #[must_use]
+    pub fn ioctl(command: u32) -> ObjectSubject {
+        let mut subject = ObjectSubject::new();
+        let command = command.to_be_bytes();
+        subject.bytes[0] = KIND_IOCTL;
+        subject.bytes[1] = command[0];
+        subject.bytes[2] = command[1];
+        subject.bytes[3] = command[2];
+        subject.bytes[4] = command[3];
+        subject.len = 5;
         subject
     }
 

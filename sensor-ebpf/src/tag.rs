@@ -33,14 +33,18 @@ pub struct Agent {
     /// Changes each time that userspace has given a task of this agent another tag; see
     /// [`Memo`].
     pub moves: u32,
-    /// Keeps the counters aligned.
-    pub pad: u32,
+    /// [`CUT_OFF`] or nothing.
+    pub flags: u32,
     /// Sequence number of the agent's next event. Taken before the ring is asked for room, so that
     /// a lost event leaves a gap.
     pub next_seq: u64,
     /// Events that found no room in the ring.
     pub lost: u64,
 }
+
+/// In [`Agent::flags`]: what the agent's processes opened before they had their tag is judged whenever
+/// they use it. Takes [`crate::hook::Hook::ON_DEMAND`] to be attached.
+pub const CUT_OFF: u32 = 1;
 
 const _: () = assert!(size_of::<Agent>() == 32);
 const _: () = assert!(core::mem::offset_of!(Agent, next_seq) == 16);

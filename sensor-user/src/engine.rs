@@ -6,14 +6,14 @@ pub mod state;
 pub mod stream;
 mod switch;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::limits::AGENTS_MAX;
-use sensor_ebpf::tag::{Agent, Tag};
+use sensor_ebpf::tag::{Agent, CUT_OFF, Tag};
 
 use crate::event::{Context, Event, Rule};
 use crate::kernel::adopt::{Arrival, Host};
@@ -39,6 +39,8 @@ pub struct Engine {
     /// The slot that the next agent gets if it is free; so that slots rest before they are given
     /// away again.
     next_slot: u32,
+    /// Agents that are cut off; see [`cut_off`](Engine::cut_off).
+    cut_off: HashSet<Tag>,
     state: Option<StateDir>,
 }
 
@@ -81,6 +83,7 @@ impl Engine {
             versions: HashMap::new(),
             retired: VecDeque::new(),
             next_slot: 0,
+            cut_off: HashSet::new(),
             state,
         }
     }
@@ -393,6 +396,22 @@ impl Engine {
     #[must_use]
     pub fn hooks(&self) -> &[&'static str] {
         self.kernel().hooks()
+    }
+
+    /// Whether an agent is cut off from what its processes opened before they had its tag. While any is,
+    /// every read and write on the machine costs a little more.
+    pub fn cut_off(&mut self, tag: Tag, yes: bool) -> Result<(), KernelError> {
+        if yes {
+            self.kernel_mut().arm()?;
+            self.kernel().maps().set_flags(tag, CUT_OFF)?;
+            self.cut_off.insert(tag);
+            return Ok(());
+        }
+        self.kernel().maps().set_flags(tag, 0)?;
+        if self.cut_off.remove(&tag) && self.cut_off.is_empty() {
+            self.kernel_mut().disarm()?;
+        }
+        Ok(())
     }
 
     /// How many instructions the verifier walked for each program, in attach order.

@@ -30,6 +30,7 @@ const WITHOUT_A_ROW: &[&str] = &[
     "inode_create",
     "inode_unlink",
     "file_permission",
+    "file_truncate",
     "file_ioctl",
     "file_ioctl_compat",
     "file_receive",

@@ -62,6 +62,11 @@ pub const ALL: &[(&str, Make)] = &[
     ("create_unlink", create_unlink),
     ("rename x2", rename),
     ("read", read),
+    ("chmod", chmod),
+    ("utimensat", utimensat),
+    ("setxattr", setxattr),
+    ("ioctl", ioctl),
+    ("mmap", mmap),
     ("stat", stat),
     ("fork+exit", fork),
     ("tcp connection", connect),
@@ -153,6 +158,65 @@ fn read() -> Op {
         let mut buffer = [0_u8; 64];
         // SAFETY: the buffer is as long as said.
         check(unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), 64, 0) } as i64, "read");
+    })
+}
+
+/// Changing the mode of a file.
+fn chmod() -> Op {
+    let path = c_path(&deep(3));
+    Op::new("chmod", 1000, move || {
+        // SAFETY: as in `open`.
+        check(unsafe { libc::chmod(path.as_ptr(), 0o644) }, "chmod");
+    })
+}
+
+/// Setting both times of a file: the hook for it has to find out the file's name without its mount.
+fn utimensat() -> Op {
+    let path = c_path(&deep(3));
+    let times = [libc::timespec { tv_sec: 1, tv_nsec: 0 }; 2];
+    Op::new("utimensat", 1000, move || {
+        // SAFETY: as in `open`, and two whole times.
+        let code = unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) };
+        check(code, "utimensat");
+    })
+}
+
+/// Setting an extended attribute to the value that it has.
+fn setxattr() -> Op {
+    let (path, value) = (c_path(&deep(3)), b"1");
+    Op::new("setxattr", 500, move || {
+        // SAFETY: as in `open`, and a value of the length given.
+        let code = unsafe {
+            libc::setxattr(path.as_ptr(), c"user.a".as_ptr(), value.as_ptr().cast(), 1, 0)
+        };
+        check(code, "setxattr");
+    })
+}
+
+/// The command that is given most often: whether a file is a terminal.
+fn ioctl() -> Op {
+    let path = c_path(&deep(3));
+    // SAFETY: as in `open`.
+    let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) }, "open");
+    Op::new("ioctl", 2000, move || {
+        // SAFETY: takes a descriptor.
+        assert_eq!(unsafe { libc::isatty(fd) }, 0, "a file is no terminal");
+    })
+}
+
+/// Mapping a page of a file to be read, and taking it off.
+fn mmap() -> Op {
+    let path = c_path(&deep(3));
+    // SAFETY: as in `open`.
+    let fd = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) }, "open");
+    Op::new("mmap", 1000, move || {
+        // SAFETY: a new mapping, which nobody looks into before it is taken off.
+        unsafe {
+            let at =
+                libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0);
+            assert_ne!(at, libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+            check(libc::munmap(at, 4096), "munmap");
+        }
     })
 }
 

@@ -5,9 +5,21 @@ mod bpf;
 mod bprm_check_security;
 mod capable;
 mod file_fcntl;
+mod file_ioctl;
+mod file_ioctl_compat;
 mod file_mprotect;
 mod file_open;
+mod file_permission;
+mod file_receive;
+mod inode_create;
+mod inode_file_setattr;
 mod inode_init_security_anon;
+mod inode_remove_acl;
+mod inode_removexattr;
+mod inode_set_acl;
+mod inode_setattr;
+mod inode_setxattr;
+mod inode_unlink;
 mod ipc_permission;
 mod kernel_load_data;
 mod kernel_module_request;
@@ -24,6 +36,7 @@ mod path_chroot;
 mod path_link;
 mod path_mkdir;
 mod path_mknod;
+mod path_notify;
 mod path_rename;
 mod path_rmdir;
 mod path_symlink;
@@ -97,6 +110,18 @@ pub const CASES: &[&Case] = &[
     &path_chroot::CASE,
     &path_chmod::CASE,
     &path_chown::CASE,
+    &inode_setattr::CASE,
+    &inode_setxattr::CASE,
+    &inode_removexattr::CASE,
+    &inode_set_acl::CASE,
+    &inode_remove_acl::CASE,
+    &inode_file_setattr::CASE,
+    &file_ioctl::CASE,
+    &file_ioctl_compat::CASE,
+    &file_receive::CASE,
+    &path_notify::CASE,
+    &inode_create::CASE,
+    &inode_unlink::CASE,
     &socket_listen::CASE,
     &socket_setsockopt::CASE,
     &ipc_permission::CASE,
@@ -137,4 +162,6 @@ pub const WITHOUT_CASE: &[Hook] = &[
     Hook::SHM_FREE_SECURITY,
     Hook::MSG_QUEUE_FREE_SECURITY,
     Hook::SEM_FREE_SECURITY,
+    Hook::FILE_PERMISSION,
+    Hook::FILE_TRUNCATE,
 ];

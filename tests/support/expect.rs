@@ -97,6 +97,12 @@ impl Expected {
         Expected { peer: Some(path_subject(path)), ..self }
     }
 
+    /// With this beside it, which has no path.
+    pub fn other(self, object: &ObjectSubject) -> Expected {
+        let bytes = object.as_bytes().to_vec();
+        Expected { peer: Some(Subject::object(bytes.into())), ..self }
+    }
+
     /// Only these of the requested rights are to blame.
     pub fn because(self, because: Rights) -> Expected {
         Expected { because, ..self }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sensor_ebpf::event::EventHeader;
 use sensor_ebpf::hook::{Fault, Hook};
@@ -56,6 +56,16 @@ pub struct World {
     _runtime: Runtime,
 }
 
+/// The hooks that this kernel has.
+static HOOKS: OnceLock<Vec<&'static str>> = OnceLock::new();
+
+/// The hook, or the one that does its work where this kernel does not have it.
+pub fn hook_or(hook: Hook, older: Hook) -> Hook {
+    assert!(hook.since().is_some(), "{hook:?} is on every kernel");
+    let hooks = HOOKS.get().expect("the kernel side was loaded");
+    if hook.name().is_some_and(|name| hooks.contains(&name)) { hook } else { older }
+}
+
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 
 /// The fence, up. One test holds it at a time.
@@ -80,6 +90,8 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut engine = Engine::load().unwrap_or_else(|error| panic!("{error}"));
         engine.attach().unwrap_or_else(|error| panic!("{error}"));
+        let hooks = engine.verified().unwrap().into_iter().map(|(hook, _)| hook);
+        HOOKS.get_or_init(|| hooks.collect());
         let entered = runtime.enter();
         let stream = engine.stream().unwrap();
         drop(entered);
@@ -160,6 +172,16 @@ impl Fence {
     pub fn auditing_agent(&mut self, dir: impl AsRef<Path>, spec: &str) -> Agent {
         let policy = policy(dir.as_ref(), spec, true);
         self.world().add(policy)
+    }
+
+    /// Cuts an agent off from what its processes opened before they had its tag.
+    pub fn cut_off(&mut self, agent: &Agent) {
+        self.world().engine.cut_off(agent.tag, true).unwrap();
+    }
+
+    /// Takes [`cut_off`](Self::cut_off) back.
+    pub fn let_keep(&mut self, agent: &Agent) {
+        self.world().engine.cut_off(agent.tag, false).unwrap();
     }
 
     /// A process without a tag.

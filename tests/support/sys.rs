@@ -9,6 +9,7 @@ pub mod memory;
 pub mod mounts;
 pub mod net;
 pub mod process;
+pub mod queues;
 pub mod ring;
 
 use std::ffi::{CString, OsStr};

@@ -10,10 +10,10 @@ class Report:
         self.wanted, self.passed, self.failed, self.planned = wanted, 0, 0, 0
         self.started = time.monotonic()
 
-    def chosen(self, plan, extent):
+    def chosen(self, plan, core):
         """The rows of a session that were asked for."""
         wanted = self.wanted or [""]
-        return [row for row in plan.rows(extent) if any(part in name(plan, row) for part in wanted)]
+        return [row for row in plan.rows(core) if any(part in name(plan, row) for part in wanted)]
 
     def plan(self, count):
         self.planned = count

@@ -13,31 +13,15 @@ class Session:
     name: str  # as the policy's file
     include: list  # the policies that are tried together
     every: list
-    short: list  # those of them that are tried for every change
-    core: bool  # whether those are tried on every kernel
+    core: list  # those of them that are tried on every kernel
 
-    def rows(self, extent):
-        if extent == "core" and not self.core:
-            return []
-        return self.every if extent == "all" else self.short
+    def rows(self, core):
+        return self.core if core else self.every
 
 
-def session(name, *parts, short, beside=(), core=False):
+def session(name, *parts, beside=(), core=()):
     every = list(itertools.chain(*parts))
-    return Session(name, [*beside, f"{name}.yaml"], every, list(short), core)
-
-
-def overlay(name, start, *misdeeds):
-    """One agent's policy: its start, a little of everything, what the base refuses, and its own."""
-    own = list(itertools.chain([start], *misdeeds))
-    return session(name, own, SOME, CODING, short=[*own, *bad.CONTROL])
-
-
-def toolchain(name, labour, quick, *misdeeds):
-    """A toolchain's policy beside the base."""
-    own = list(itertools.chain(*misdeeds))
-    short = [*quick, *own, *bad.CONTROL]
-    return session(name, labour, CODING, own, short=short, beside=["coding-agent.yaml"])
+    return Session(name, [*beside, f"{name}.yaml"], every, list(core))
 
 
 def named(rows, *names):
@@ -58,6 +42,8 @@ SOME = [
     *named(shell.SHELL, "files", "from_tmp_to_its_place"),
     *named(python.PYTHON, "subprocess"),
 ]
+BESIDE = ("coding-agent.yaml",)
+
 SESSIONS = [
     session(
         "coding-agent",
@@ -73,8 +59,7 @@ SESSIONS = [
         bad.DEPUTIES_ROWS,
         bad.ENGINE_TOOLS,
         bad.auth_of_others(),
-        core=True,
-        short=[
+        core=[
             *named(
                 GIT, "commit", "merge", "rebase", "stash", "worktree", "gc", "clone_and_work_in_it"
             ),
@@ -107,18 +92,36 @@ SESSIONS = [
             *named(bad.PERSISTENCE, "git_hook", "git_config_by_git", "crontab"),
         ],
     ),
-    overlay("agent-claude-code", agents.CLAUDE, bad.auth_of_others("claude"), bad.CLAUDE),
-    overlay("agent-codex", agents.CODEX, bad.auth_of_others("codex"), bad.CODEX),
-    overlay("agent-gemini-cli", agents.GEMINI, bad.auth_of_others("gemini"), bad.GEMINI),
-    overlay("agent-openclaw", agents.OPENCLAW, bad.auth_of_others("openclaw"), bad.OPENCLAW),
-    overlay("agent-opencode", agents.OPENCODE, bad.auth_of_others("opencode"), bad.OPENCODE),
-    overlay("agent-aider", agents.AIDER, bad.auth_of_others("aider")),
-    overlay("agent-cursor", agents.CURSOR, bad.auth_of_others()),
-    overlay("agent-copilot", agents.COPILOT, bad.auth_of_others("copilot", "gh")),
-    toolchain("toolchain-python", python.PYTHON[-1:], python.PYTHON[-1:]),
-    toolchain("toolchain-node", node.NODE, named(node.NODE, "npm_install_and_run"), bad.NPM_TOKEN),
-    toolchain("toolchain-rust", rust.RUST, rust.RUST[:1]),
-    toolchain("toolchain-go", go.GO, go.GO),
+    session(
+        "agent-claude-code", [agents.CLAUDE], SOME, CODING, bad.auth_of_others("claude"), bad.CLAUDE
+    ),
+    session("agent-codex", [agents.CODEX], SOME, CODING, bad.auth_of_others("codex"), bad.CODEX),
+    session(
+        "agent-gemini-cli", [agents.GEMINI], SOME, CODING, bad.auth_of_others("gemini"), bad.GEMINI
+    ),
+    session(
+        "agent-openclaw",
+        [agents.OPENCLAW],
+        SOME,
+        CODING,
+        bad.auth_of_others("openclaw"),
+        bad.OPENCLAW,
+    ),
+    session(
+        "agent-opencode",
+        [agents.OPENCODE],
+        SOME,
+        CODING,
+        bad.auth_of_others("opencode"),
+        bad.OPENCODE,
+    ),
+    session("agent-aider", [agents.AIDER], SOME, CODING, bad.auth_of_others("aider")),
+    session("agent-cursor", [agents.CURSOR], SOME, CODING, bad.auth_of_others()),
+    session("agent-copilot", [agents.COPILOT], SOME, CODING, bad.auth_of_others("copilot", "gh")),
+    session("toolchain-python", python.PYTHON[-1:], CODING, beside=BESIDE),
+    session("toolchain-node", node.NODE, CODING, bad.NPM_TOKEN, beside=BESIDE),
+    session("toolchain-rust", rust.RUST, CODING, beside=BESIDE),
+    session("toolchain-go", go.GO, CODING, beside=BESIDE),
     session(
         "ops-agent",
         ops.OPS,
@@ -126,20 +129,7 @@ SESSIONS = [
         bad.OPS_DEMO,
         bad.OPS,
         bad.OPS_DEPUTIES,
-        core=True,
-        short=[*ops.OPS, *bad.CONTROL, *bad.OPS],
+        core=[*ops.OPS, *bad.OPS],
     ),
-    session(
-        "build-agent",
-        build.BUILD,
-        c.C,
-        rust.RUST[1:],
-        node.NODE[-2:-1],
-        bad.BUILD,
-        short=[
-            *build.BUILD,
-            *bad.CONTROL,
-            *named(bad.BUILD, "git_hook", "registration_of_the_runner", "engine-docker"),
-        ],
-    ),
+    session("build-agent", build.BUILD, c.C, rust.RUST[1:], node.NODE[-1:], bad.BUILD),
 ]

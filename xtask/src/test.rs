@@ -78,9 +78,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             verified(kernels, &mut summary)?;
             demo::run(kernels, &mut summary)?;
             for kernel in kernels {
-                let extent =
-                    if *kernel == WORK_KERNEL { work::Extent::Short } else { work::Extent::Core };
-                work::run(*kernel, extent, &[], &mut summary)?;
+                work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
                 harm::run(*kernel, true, &[], &mut summary)?;
             }
         }

@@ -6,7 +6,6 @@ mod rust;
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use anyhow::Result;
-use clap::ValueEnum as _;
 
 use crate::{
     setup::{self, Need, kernels::Kernel},
@@ -30,22 +29,11 @@ pub struct Args {
     /// The kernels' lines to try: 6.1, 6.12, 7
     #[arg(long = "kernel", value_name = "KERNEL", default_value = "6.12")]
     kernels: Vec<Kernel>,
-    /// How much
-    #[arg(long, value_enum, default_value_t = Extent::All)]
-    extent: Extent,
+    /// Only the policies that tell most
+    #[arg(long)]
+    core: bool,
     /// Only rows whose names (work::POLICY::GROUP::ROW) contain one of these
     filters: Vec<String>,
-}
-
-/// How many of the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Extent {
-    /// Every row under every policy.
-    All,
-    /// Some under every policy: what `cargo xtask test` has time for.
-    Short,
-    /// The same, under the policies that tell most.
-    Core,
 }
 
 /// Runs the verb.
@@ -55,21 +43,16 @@ pub enum Extent {
 pub fn main(args: &Args) -> Result<ExitCode> {
     let mut summary = Summary::default();
     for kernel in &args.kernels {
-        run(*kernel, args.extent, &args.filters, &mut summary)?;
+        run(*kernel, args.core, &args.filters, &mut summary)?;
     }
     Ok(summary.print())
 }
 
-/// Runs the rows on one kernel; `extent` says how many.
+/// Runs the rows on one kernel; `core` leaves out the policies that add little to another.
 ///
 /// # Errors
 /// When a guest cannot even be put together.
-pub fn run(
-    kernel: Kernel,
-    extent: Extent,
-    filters: &[String],
-    summary: &mut Summary,
-) -> Result<()> {
+pub fn run(kernel: Kernel, core: bool, filters: &[String], summary: &mut Summary) -> Result<()> {
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
     let root = programs::workspace();
     let toolchain = rust::stage()?;
@@ -97,9 +80,7 @@ pub fn run(
     ]
     .map(Into::into)
     .into();
-    let extent =
-        extent.to_possible_value().map_or_else(String::new, |value| value.get_name().into());
-    words.push(format!("--extent={extent}").into());
+    words.extend(core.then(|| "--core".into()));
     words.extend(filters.iter().map(Into::into));
     guest::run(&format!("work {}", kernel.name()), &machine, &words, summary)
 }

@@ -8,9 +8,22 @@ mod bpf;
 mod bprm_check_security;
 mod capable;
 mod file_fcntl;
+mod file_ioctl;
+mod file_ioctl_compat;
 mod file_mprotect;
 mod file_open;
+mod file_permission;
+mod file_receive;
+mod file_truncate;
+mod inode_create;
+mod inode_file_setattr;
 mod inode_init_security_anon;
+mod inode_remove_acl;
+mod inode_removexattr;
+mod inode_set_acl;
+mod inode_setattr;
+mod inode_setxattr;
+mod inode_unlink;
 mod ipc_permission;
 mod kernel_load_data;
 mod kernel_module_request;
@@ -29,6 +42,7 @@ mod path_chroot;
 mod path_link;
 mod path_mkdir;
 mod path_mknod;
+mod path_notify;
 mod path_rename;
 mod path_rmdir;
 mod path_symlink;
@@ -75,15 +89,17 @@ use sensor_ebpf::event::SUBJECT_PATH;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::moves::{self, Move, Weighed};
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::subject::ObjectSubject;
+use sensor_ebpf::subject::{ANON_QUEUE, ObjectSubject};
 use sensor_ebpf::table::{Cursor, Space};
 use sensor_ebpf::tag::Tag;
 use sensor_ebpf::verdict::{Decision, Verdict};
+use sensor_ebpf::xattr::{self, Class};
 
 use super::judge::{Actor, KernelTable, Ruling, Subject, place, rule, run};
 use super::matcher::advance;
 use super::scratch::Scratch;
-use super::vmlinux::{Opaque, Place, S_IFDIR, Task, load, offset, read};
+use super::view::Question;
+use super::vmlinux::{Opaque, Place, S_IFDIR, Task, load, magic_of, offset, read, read_text};
 use super::{maker, object, scratch, tag};
 
 /// Mount (`struct vfsmount`) of a `struct path` that a hook was given.
@@ -271,6 +287,45 @@ fn refuse_set_id(
     }
     let refused = Ruling::refuse(hook, right, subject).refused(actor.table()?);
     Ok(Ruling { cause: Fault::SET_ID, ..refused })
+}
+
+/// Judges changing the extended attribute with the name at address `name`.
+#[inline(always)]
+fn judge_xattr(actor: &Actor, hook: Hook, dentry: u64, name: u64) -> Result<Ruling, Fault> {
+    let class = actor.scratch().forget(u64::from(class_of(name))) as u32;
+    let right = if class == ORDINARY { Rights::ATTR } else { Rights::KERNEL };
+    let question = Question { dentry, right, instead: Rights::NONE };
+    let ruling = actor.judge_dentry(hook, question)?;
+    let set_id = class == CAPABILITY && ruling.decision.verdict != Verdict::Allow;
+    Ok(Ruling { cause: if set_id { Fault::SET_ID } else { Fault::NONE }, ..ruling })
+}
+
+/// [`Class::Ordinary`] as [`class_of`] gives it.
+const ORDINARY: u32 = 1;
+/// [`Class::Capability`], likewise.
+const CAPABILITY: u32 = 2;
+
+/// Class of the attribute with the name at address `name`; one that cannot be read is the kernel's. A
+/// function of its own, for the stack's sake.
+#[inline(never)]
+fn class_of(name: u64) -> u32 {
+    match read_text(name).map(xattr::class) {
+        Ok(Class::Ordinary) => ORDINARY,
+        Ok(Class::Capability) => CAPABILITY,
+        Ok(Class::Kernel) | Err(_) => 0,
+    }
+}
+
+/// Judges making or removing a POSIX message queue. They are made by a call of their own that passes by
+/// no hook with a path, on a mount that nobody sees, and are shared with whoever knows the name: no
+/// policy can give them.
+#[inline(always)]
+fn judge_queue(actor: &Actor, hook: Hook, right: Rights, dentry: u64) -> Result<Ruling, Fault> {
+    const MQUEUE_MAGIC: u64 = 0x1980_0202;
+    if magic_of(dentry)? != MQUEUE_MAGIC {
+        return Ok(Ruling::ALLOW);
+    }
+    actor.judge_object(hook, right, &ObjectSubject::anon(ANON_QUEUE))
 }
 
 /// Refuses what no agent may do, whatever its policy; reported only, where the whole policy is.

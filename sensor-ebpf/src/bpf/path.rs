@@ -92,7 +92,10 @@ pub fn name(task: Task, scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<
     let mount = mnt.wrapping_sub(offset!(mount_vfsmount));
     let namespace: u64 = read(mount + offset!(mount_ns))?;
     if namespace != task.mount_namespace() {
-        return unmounted(namespace, dentry);
+        if namespace != MNT_NS_INTERNAL {
+            return Err(Fault::FOREIGN_MOUNT);
+        }
+        return internal(dentry);
     }
     match walk(scratch, mnt, dentry) {
         FOUND => Ok(Name { kind: Kind::PATH, start: scratch.start as u32 }),
@@ -101,7 +104,7 @@ pub fn name(task: Task, scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<
 }
 
 /// What [`walk`] returns for a path that it found.
-const FOUND: u32 = 1 << 31;
+pub const FOUND: u32 = 1 << 31;
 
 /// Where a walk begins. Lives on the stack of the walking function.
 struct Origin {
@@ -114,7 +117,7 @@ struct Origin {
 /// fault. A function of its own with a plain number for a result, because a program that walks twice
 /// would not fit on the stack with both walks in it.
 #[inline(never)]
-fn walk(scratch: &mut Scratch, mnt: u64, dentry: u64) -> u32 {
+pub fn walk(scratch: &mut Scratch, mnt: u64, dentry: u64) -> u32 {
     scratch.outcome = u64::from(Fault::UNSTABLE_PATH.0);
     let mut origin = Origin { scratch: &raw mut *scratch, mnt, dentry };
     // SAFETY: the callback has the signature that the helper demands, and `origin` outlives it.
@@ -176,18 +179,21 @@ fn sequence() -> Result<u64, Fault> {
     Ok(u64::from(renames()?) << 32 | u64::from(mounts))
 }
 
+/// The sequence counter of `mount_lock`: odd while any mount changes.
+#[inline(always)]
+pub fn mounts() -> Result<u32, Fault> {
+    read(offset!(mount_seq))
+}
+
 /// The sequence counter of `rename_lock`: odd while any dentry is being moved.
 #[inline(always)]
 pub fn renames() -> Result<u32, Fault> {
     read(offset!(rename_seq))
 }
 
-/// Sorts what is on no mount of the task's own namespace.
+/// Sorts what is on a mount that the kernel keeps to itself.
 #[inline(always)]
-fn unmounted(namespace: u64, dentry: u64) -> Result<Name, Fault> {
-    if namespace != MNT_NS_INTERNAL {
-        return Err(Fault::FOREIGN_MOUNT);
-    }
+pub fn internal(dentry: u64) -> Result<Name, Fault> {
     let sb: u64 = read(dentry + offset!(dentry_sb))?;
     let flags: u64 = read(sb + offset!(sb_flags))?;
     if flags & SB_KERNMOUNT == 0 {

@@ -8,6 +8,7 @@ use sensor_ebpf::tag::Memo;
 
 use super::directory::{DIRECTORIES, Directory};
 use super::maps::{SCRATCH, SCRATCH_PEER};
+use super::view::Views;
 use super::vmlinux::Task;
 
 /// Bytes behind a scratch's room.
@@ -38,6 +39,8 @@ pub struct Scratch {
     pub memo: Memo,
     /// Keeps what follows aligned.
     pub _pad: u32,
+    /// The names of a file that is seen through a mount that nobody says; see `view`.
+    pub views: Views,
     /// Directories that this task has been in; see `directory`.
     pub directories: [Directory; DIRECTORIES],
     /// The creation that `path_mknod` refused last while its name was still being looked up.

@@ -4,10 +4,13 @@
 //! hook's argument), which costs one instruction; [`read`] copies from any address by a helper
 //! that survives a bad one.
 
+use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+};
 use aya_ebpf::programs::LsmContext;
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::SUBJECT_ROOM;
@@ -39,7 +42,13 @@ pub(crate) use offset;
 /// 6.12). Read from the context's memory the argument is a plain number.
 #[inline(always)]
 pub fn is_null(ctx: &LsmContext, argument: usize) -> bool {
-    read::<u64>(ctx.as_ptr() as u64 + argument as u64 * 8) == Ok(0)
+    argument_at(ctx, argument as u64) == Ok(0)
+}
+
+/// A hook's argument as a plain number, where it is known only at load time which one it is.
+#[inline(always)]
+pub fn argument_at(ctx: &LsmContext, argument: u64) -> Result<u64, Fault> {
+    read(ctx.as_ptr() as u64 + argument * 8)
 }
 
 /// A word of `LAYOUT`. A volatile read, because the value in the object is not the one that the
@@ -71,10 +80,21 @@ pub fn read<T: Copy>(from: u64) -> Result<T, Fault> {
         let code = bpf_probe_read_kernel(
             value.as_mut_ptr().cast(),
             size_of::<T>() as u32,
-            from as *const core::ffi::c_void,
+            from as *const c_void,
         );
         if code == 0 { Ok(value.assume_init()) } else { Err(Fault::UNREADABLE) }
     }
+}
+
+/// The first bytes of the string at kernel address `from`, with zeros behind its end.
+#[inline(always)]
+pub fn read_text<const N: usize>(from: u64) -> Result<[u8; N], Fault> {
+    let mut text = [0; N];
+    // SAFETY: the destination is the whole array; the helper checks the source.
+    let code = unsafe {
+        bpf_probe_read_kernel_str(text.as_mut_ptr().cast(), N as u32, from as *const c_void)
+    };
+    if code >= 0 { Ok(text) } else { Err(Fault::UNREADABLE) }
 }
 
 /// `value & MASK`, done where the verifier sees it. LLVM leaves out a mask whose effect it has
@@ -215,6 +235,23 @@ impl Task {
         read(signal + offset!(signal_pids) + PIDTYPE_TGID * 8)
     }
 
+    /// Whether the kernel acts in the task's name and under credentials of its own, as overlayfs does
+    /// on its layers for an operation that was judged already. The one way by which a task can have
+    /// others than its own (`override_creds`) put on at its wish is io_uring's personalities, so a
+    /// task that ever made a ring is taken at its word.
+    #[inline(always)]
+    pub fn acts_for_kernel(self) -> bool {
+        // SAFETY: a trusted task and three of its pointer fields.
+        let (cred, own, ring): (u64, u64, u64) = unsafe {
+            (
+                load(self.0, offset!(task_cred)),
+                load(self.0, offset!(task_real_cred)),
+                load(self.0, offset!(task_io_uring)),
+            )
+        };
+        cred != own && ring == 0
+    }
+
     /// Thread group id, in the initial pid namespace.
     #[inline(always)]
     pub fn tgid(self) -> u32 {
@@ -261,6 +298,18 @@ impl File {
         self.inode_mode() & S_IFMT
     }
 
+    /// Whether a character device is a terminal, by its major number (`Documentation/admin-guide/
+    /// devices.txt`): virtual consoles and serial lines, `/dev/tty` and `/dev/ptmx`, pseudo terminals.
+    #[inline(always)]
+    pub fn is_terminal(self) -> bool {
+        // SAFETY: a trusted file, its inode pointer, and the inode's 32-bit device number.
+        let device: u32 = unsafe {
+            let inode: *const Opaque = load(self.0, offset!(file_inode));
+            load(inode, offset!(inode_rdev))
+        };
+        matches!(device >> 20, 4 | 5 | 128..=143)
+    }
+
     /// `f_mode`.
     #[inline(always)]
     pub fn mode(self) -> u32 {
@@ -287,11 +336,22 @@ pub fn file_type(dentry: u64) -> Result<u16, Fault> {
     Ok(mode & S_IFMT)
 }
 
+/// Kind of file system that a dentry is of.
+#[inline(always)]
+pub fn magic_of(dentry: u64) -> Result<u64, Fault> {
+    let sb: u64 = read(dentry + offset!(dentry_sb))?;
+    read(sb + offset!(sb_magic))
+}
+
 /// Mask of the file type in a mode (`inode(7)`).
 pub const S_IFMT: u16 = 0o170_000;
 /// Directory.
 pub const S_IFDIR: u16 = 0o040_000;
 /// Character device.
 pub const S_IFCHR: u16 = 0o020_000;
+/// Pipe or FIFO.
+pub const S_IFIFO: u16 = 0o010_000;
+/// Socket.
+pub const S_IFSOCK: u16 = 0o140_000;
 /// Block device.
 pub const S_IFBLK: u16 = 0o060_000;

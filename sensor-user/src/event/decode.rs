@@ -52,7 +52,7 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
         return Err(short(FIXED + subject_len + peer_len));
     }
     let subject = subject(header.subject_kind, rest.split_to(subject_len))?;
-    let peer = subject_of_peer(header.subject_kind, rest.split_to(peer_len))?;
+    let peer = peer(rest.split_to(peer_len));
     let unknown = |what, number| DecodeError::Unknown { what, number };
     let hook = Hook(header.hook);
     hook.name().ok_or(unknown("hook", header.hook))?;
@@ -81,8 +81,13 @@ fn subject(kind: u32, bytes: Bytes) -> Result<Option<Subject>, DecodeError> {
     }
 }
 
-fn subject_of_peer(kind: u32, bytes: Bytes) -> Result<Option<Subject>, DecodeError> {
-    if bytes.is_empty() { Ok(None) } else { subject(kind, bytes) }
+/// A second subject tells itself what it is: a path begins with a slash, and no object does.
+fn peer(bytes: Bytes) -> Option<Subject> {
+    match bytes.first() {
+        None => None,
+        Some(b'/') => Some(Subject::Path(bytes)),
+        Some(_) => Some(Subject::object(bytes)),
+    }
 }
 
 /// The fixed part, field by field in the order of [`EventHeader`].

@@ -57,6 +57,8 @@ pub enum Subject {
     Capability(Capability),
     /// A kernel module, by the name that the kernel asked for.
     Module(Bytes),
+    /// A command of `ioctl(2)`.
+    Ioctl(u32),
     /// An object that this version does not know.
     Unknown(Bytes),
 }
@@ -83,6 +85,7 @@ impl Subject {
             },
             [s::KIND_ABSTRACT, ..] => Subject::Abstract(bytes.slice(1..)),
             [s::KIND_ANON, what] => Subject::Anon(what),
+            [s::KIND_IOCTL, a, b, c, d] => Subject::Ioctl(u32::from_be_bytes([a, b, c, d])),
             [s::KIND_OPTION, l0, l1, l2, l3, n0, n1, n2, n3] => Subject::Option {
                 level: u32::from_be_bytes([l0, l1, l2, l3]),
                 number: u32::from_be_bytes([n0, n1, n2, n3]),
@@ -126,8 +129,13 @@ impl fmt::Display for Subject {
             Subject::Anon(s::ANON_PIPE) => f.write_str("(pipe)"),
             Subject::Anon(s::ANON_MEMORY) => f.write_str("(memory file)"),
             Subject::Anon(s::ANON_PIDFD) => f.write_str("(pidfd)"),
+            Subject::Anon(s::ANON_QUEUE) => f.write_str("(message queue)"),
             Subject::Anon(s::ANON_SOCKET) => f.write_str("(socket)"),
             Subject::Anon(_) => f.write_str("(kernel object)"),
+            Subject::Ioctl(command) => match ioctl_name(*command) {
+                Some(name) => write!(f, "ioctl {name}"),
+                None => write!(f, "ioctl {command:#x}"),
+            },
             Subject::Ipc { id, key } => write!(f, "System V object {id} (key {key:#x})"),
             Subject::Option { level, number } => {
                 write!(f, "socket option {level}/{number}")?;
@@ -152,6 +160,25 @@ impl fmt::Display for Subject {
 /// Name of an act.
 fn act_name(act: Act) -> &'static str {
     act.name().unwrap_or("unknown")
+}
+
+/// Names of the commands that attackers and ordinary programs are most often refused.
+fn ioctl_name(command: u32) -> Option<&'static str> {
+    Some(match command {
+        0x5412 => "TIOCSTI",
+        0x541c => "TIOCLINUX",
+        0x541d => "TIOCCONS",
+        0x5423 => "TIOCSETD",
+        0x4008_6602 => "FS_IOC_SETFLAGS",
+        0x401c_5820 => "FS_IOC_FSSETXATTR",
+        0xc018_9436 => "FIDEDUPERANGE",
+        0x5000_9401 => "BTRFS_IOC_SNAP_CREATE",
+        0x5000_9417 => "BTRFS_IOC_SNAP_CREATE_V2",
+        0x8914 => "SIOCSIFFLAGS",
+        0x8916 => "SIOCSIFADDR",
+        0x89e0 => "SIOCUNIXFILE",
+        _ => return None,
+    })
 }
 
 /// Bytes as one line of text: printable UTF-8 as it is, everything else, and the backslash, as

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use btf_rs::{Btf, Type};
+use btf_rs::{Btf, Parameter, Type};
 use sensor_ebpf::layout::{FIELDS, Layout};
 
 /// Why the running kernel's layout could not be found.
@@ -28,6 +28,14 @@ pub enum LayoutError {
         of: &'static str,
         /// The path of the field in it.
         field: &'static str,
+    },
+    /// A hook without the parameter that its program takes.
+    #[error("the hook {hook} has no parameter {name}; this version of picket does not know it")]
+    Parameter {
+        /// The hook.
+        hook: &'static str,
+        /// The name of the parameter.
+        name: &'static str,
     },
     /// Two fields that the programs read in one go are no neighbours.
     #[error(
@@ -142,6 +150,33 @@ impl BtfFields {
             .is_ok_and(|types| types.iter().any(|ty| matches!(ty, Type::Func(_))))
     }
 
+    /// How the mounts of a file system hang together: [`Layout::mount_of_sb`] and
+    /// [`Layout::mount_of_sb_next`].
+    fn mounts_of_sb(&self) -> Result<(u64, u64), LayoutError> {
+        if let Some(next) = self.offset("mount", "mnt_next_for_sb") {
+            return Ok((0, next));
+        }
+        let (of, field) = ("mount", "mnt_instance");
+        Ok((self.offset(of, field).ok_or(LayoutError::Field { of, field })?, 0))
+    }
+
+    /// The place of a hook's parameter among its parameters.
+    fn parameter(&self, hook: &'static str, name: &'static str) -> Result<u64, LayoutError> {
+        let missing = LayoutError::Parameter { hook, name };
+        let types = self.btf.resolve_types_by_name(&format!("bpf_lsm_{hook}"));
+        let function = types.ok().and_then(|types| {
+            types.into_iter().find_map(|ty| match ty {
+                Type::Func(function) => self.btf.resolve_chained_type(&function).ok(),
+                _ => None,
+            })
+        });
+        let Some(Type::FuncProto(prototype)) = function else { return Err(missing) };
+        let named = |parameter: &Parameter| {
+            self.btf.resolve_name(parameter).is_ok_and(|found| found == name)
+        };
+        prototype.parameters.iter().position(named).map(|at| at as u64).ok_or(missing)
+    }
+
     /// The whole layout.
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         let mut offsets = [0; FIELDS.len()];
@@ -157,6 +192,8 @@ impl BtfFields {
         )?;
         layout.dcache_par_lookup =
             self.enumerator("dentry_flags", "DCACHE_PAR_LOOKUP").unwrap_or(DCACHE_PAR_LOOKUP);
+        (layout.mount_of_sb, layout.mount_of_sb_next) = self.mounts_of_sb()?;
+        layout.setattr_dentry = self.parameter("inode_setattr", "dentry")?;
         let symbols = std::fs::read_to_string(KALLSYMS)
             .map_err(|source| LayoutError::Symbols { path: KALLSYMS, source })?;
         // A `seqlock_t` begins with its sequence counter.

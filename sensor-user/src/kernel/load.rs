@@ -34,6 +34,8 @@ pub struct Kernel {
     /// while the programs are still attached, never the other way round.
     pins: Option<Pins>,
     links: Vec<PinnedLink>,
+    /// Hooks of [`Hook::ON_DEMAND`] that are attached.
+    armed: Vec<(Hook, LsmLinkId)>,
 }
 
 impl Kernel {
@@ -69,7 +71,15 @@ impl Kernel {
         let maps = Maps::new(|name| {
             ebpf.take_map(name).and_then(maps::data).ok_or(KernelError::Missing(name))
         })?;
-        Ok(Kernel { ebpf: Some(ebpf), hooks, maps, installed: 0, pins: None, links: Vec::new() })
+        Ok(Kernel {
+            ebpf: Some(ebpf),
+            hooks,
+            maps,
+            installed: 0,
+            pins: None,
+            links: Vec::new(),
+            armed: Vec::new(),
+        })
     }
 
     /// What an earlier process pinned and is in force.
@@ -81,12 +91,13 @@ impl Kernel {
             installed: 0,
             pins: None,
             links: Vec::new(),
+            armed: Vec::new(),
         })
     }
 
     /// Attaches every program. Until then nothing is enforced and nothing may be tagged.
     pub fn attach(&mut self) -> Result<(), KernelError> {
-        for hook in self.hooks.clone() {
+        for hook in self.permanent() {
             attach_one(self.ebpf()?, hook)?;
         }
         self.stand_guard()
@@ -111,7 +122,7 @@ impl Kernel {
     /// Attaches every program and pins the links in a directory. They stay as long as the pins do.
     pub(super) fn pin_links(&mut self, at: &Path) -> Result<Vec<PinnedLink>, KernelError> {
         let mut links = Vec::new();
-        for hook in self.hooks.clone() {
+        for hook in self.permanent() {
             let ebpf = self.ebpf()?;
             let id = attach_one(ebpf, hook)?;
             let failed = |source| KernelError::Program { step: "attach", hook, source };
@@ -123,8 +134,40 @@ impl Kernel {
         Ok(links)
     }
 
+    /// The hooks that are attached from first to last.
+    fn permanent(&self) -> Vec<&'static str> {
+        let on_demand = |name: &&str| Hook::from_name(name).is_some_and(Hook::is_on_demand);
+        self.hooks.iter().copied().filter(|name| !on_demand(name)).collect()
+    }
+
+    /// Attaches the hooks of [`Hook::ON_DEMAND`], which each read and write on the machine runs
+    /// through from then on, until [`disarm`](Self::disarm) or until this is dropped. To be called
+    /// before the first agent gets [`CUT_OFF`](sensor_ebpf::tag::CUT_OFF). Takes the programs, so it
+    /// is no use after [`let_go`](Self::let_go).
+    pub fn arm(&mut self) -> Result<(), KernelError> {
+        for hook in Hook::ON_DEMAND {
+            let Some(name) = hook.name().filter(|name| self.hooks.contains(name)) else { continue };
+            if self.armed.iter().all(|(armed, _)| armed != hook) {
+                let link = attach_one(self.ebpf()?, name)?;
+                self.armed.push((*hook, link));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes off again what [`arm`](Self::arm) has attached.
+    pub fn disarm(&mut self) -> Result<(), KernelError> {
+        while let Some((hook, link)) = self.armed.pop() {
+            let name = hook.name().ok_or(KernelError::Missing("hook"))?;
+            let failed = |source| KernelError::Program { step: "detach", hook: name, source };
+            program(self.ebpf()?, name)?.detach(link).map_err(Box::new).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Lets go of the programs, which their pins keep. What only loading takes is a lot of memory.
     pub(super) fn let_go(&mut self) {
+        self.armed.clear();
         self.ebpf = None;
         self.links.clear();
     }

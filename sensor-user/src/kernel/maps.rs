@@ -129,6 +129,7 @@ impl Maps {
     pub fn set_agent(&self, tag: Tag, policy: u32) -> Result<(), KernelError> {
         let cell = self.cell(tag.agent)?;
         cell.policy.store(policy, Relaxed);
+        cell.flags.store(0, Relaxed);
         cell.next_seq.store(0, Relaxed);
         cell.lost.store(0, Relaxed);
         // Last: until then the slot is nobody's.
@@ -140,6 +141,12 @@ impl Maps {
     /// judged by one of the two as a whole.
     pub fn move_agent(&self, tag: Tag, policy: u32) -> Result<(), KernelError> {
         self.cell(tag.agent)?.policy.store(policy, Release);
+        Ok(())
+    }
+
+    /// Sets an agent's flags (`sensor_ebpf::tag`).
+    pub fn set_flags(&self, tag: Tag, flags: u32) -> Result<(), KernelError> {
+        self.cell(tag.agent)?.flags.store(flags, Release);
         Ok(())
     }
 
@@ -156,7 +163,7 @@ impl Maps {
             epoch: cell.epoch.load(Acquire),
             policy: cell.policy.load(Acquire),
             moves: cell.moves.load(Acquire),
-            pad: 0,
+            flags: cell.flags.load(Acquire),
             next_seq: cell.next_seq.load(Acquire),
             lost: cell.lost.load(Acquire),
         })

@@ -187,7 +187,8 @@ pub struct AgentCell {
     pub policy: AtomicU32,
     /// [`Agent::moves`](sensor_ebpf::tag::Agent::moves).
     pub moves: AtomicU32,
-    pad: AtomicU32,
+    /// [`Agent::flags`](sensor_ebpf::tag::Agent::flags).
+    pub flags: AtomicU32,
     /// [`Agent::next_seq`](sensor_ebpf::tag::Agent::next_seq).
     pub next_seq: AtomicU64,
     /// [`Agent::lost`](sensor_ebpf::tag::Agent::lost).

@@ -79,6 +79,12 @@ fn both_names_are_asked_for_what_happens_to_them() {
             EACCES,
             denied(&a, &fixed, Rights::CREATE | Rights::DELETE).because(Rights::DELETE),
         )
+        .refused(
+            "leaving a whiteout, which gives both names something",
+            || rename2(&a, kept.join("new"), libc::RENAME_WHITEOUT),
+            EACCES,
+            denied(&a, &kept.join("new"), Rights::CREATE | Rights::DELETE).because(Rights::DELETE),
+        )
         .allowed("to a new name", || rename2(&a, &b, libc::RENAME_NOREPLACE))
         .allowed("into where things may be made", || rename(&a, kept.join("new")))
         .run();

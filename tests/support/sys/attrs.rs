@@ -142,3 +142,59 @@ pub const NODUMP: i64 = 0x40;
 pub fn set_flags(file: &OwnedFd, flags: i64) -> Res {
     ioctl_with(file, SETFLAGS, &flags).map(drop)
 }
+
+/// `inotify_add_watch(2)`.
+pub fn watch(path: impl AsRef<Path>) -> Res {
+    let watcher = sys!(SYS_inotify_init1, libc::IN_CLOEXEC)?;
+    let answer = sys!(SYS_inotify_add_watch, watcher, c_path(path), libc::IN_OPEN).map(drop);
+    super::files::close(watcher as i32)?;
+    answer
+}
+
+/// `fanotify_mark(2)` of a file, or with `FAN_MARK_MOUNT` (0x10) of its whole mount.
+pub fn fanotify_mark(path: impl AsRef<Path>, kind: u32) -> Res {
+    const FAN_MARK_ADD: u32 = 1;
+    const FAN_OPEN: u64 = 0x20;
+    let watcher = sys!(SYS_fanotify_init, 0_u32, libc::O_RDONLY)?;
+    let flags = FAN_MARK_ADD | kind;
+    let answer = sys!(SYS_fanotify_mark, watcher, flags, FAN_OPEN, HERE, c_path(path)).map(drop);
+    super::files::close(watcher as i32)?;
+    answer
+}
+
+/// `ioctl(2)` as a 32-bit program makes it: `int $0x80`, call 54.
+#[cfg(target_arch = "x86_64")]
+pub fn ioctl_32(file: &OwnedFd, command: u32, argument: u32) -> Res<i64> {
+    let answer: i32;
+    // SAFETY: the call takes three numbers; what the third is the address of, if anything, the kernel
+    // checks itself. It clobbers the registers that 64-bit code alone has.
+    unsafe {
+        std::arch::asm!(
+            "push rbx",
+            "mov ebx, {file:e}",
+            "int 0x80",
+            "pop rbx",
+            file = in(reg) file.as_raw_fd(),
+            inlateout("eax") 54_i32 => answer,
+            in("ecx") command,
+            in("edx") argument,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+        );
+    }
+    if answer < 0 { Err(super::Errno(-answer)) } else { Ok(answer.into()) }
+}
+
+/// `file_setattr(2)`, since 6.17: flags of a file without opening it.
+pub fn file_setattr(path: impl AsRef<Path>, flags: u64) -> Res {
+    const FILE_SETATTR: libc::c_long = 469;
+    // `struct file_attr`: flags, extent size, extents, project, extent size for copies.
+    let attributes = [flags, 0, 0];
+    let path = c_path(path);
+    let size = size_of_val(&attributes);
+    let args: [&dyn Word; 5] = [&HERE, &path, &Ref(&attributes), &size, &0_u32];
+    // SAFETY: the addresses are of what is borrowed here, with their sizes.
+    unsafe { super::call(FILE_SETATTR, &args) }.map(drop)
+}

@@ -124,6 +124,13 @@ pub fn read_next(file: &OwnedFd, bytes: &mut [u8]) -> Res<usize> {
     sys!(SYS_read, file.as_raw_fd(), bytes, length).map(|count| count as usize)
 }
 
+/// `getdents64(2)`.
+pub fn list(directory: &OwnedFd) -> Res {
+    let mut entries = [0_u8; 4096];
+    let room = entries.len();
+    sys!(SYS_getdents64, directory.as_raw_fd(), &mut entries[..], room).map(drop)
+}
+
 /// `write(2)`.
 pub fn write(file: &OwnedFd, bytes: &[u8]) -> Res {
     sys!(SYS_write, file.as_raw_fd(), bytes, bytes.len()).map(drop)

@@ -17,6 +17,12 @@ pub fn map(file: &OwnedFd, protection: i32) -> Res<Mapping> {
     sys!(SYS_mmap, 0, LENGTH, protection, libc::MAP_PRIVATE, file, 0).map(|at| Mapping(at as usize))
 }
 
+/// A shared one.
+pub fn map_shared(file: &OwnedFd, protection: i32) -> Res<Mapping> {
+    let file = file.as_raw_fd();
+    sys!(SYS_mmap, 0, LENGTH, protection, libc::MAP_SHARED, file, 0).map(|at| Mapping(at as usize))
+}
+
 impl Mapping {
     /// `mprotect(2)` of all of it.
     pub fn protect(&self, protection: i32) -> Res {

@@ -182,3 +182,27 @@ pub fn listener(at: &Address, family: i32, kind: i32) -> OwnedFd {
     assert!(listens.is_ok(), "listen: {listens:?}");
     server
 }
+
+/// Sends a descriptor (`SCM_RIGHTS`, `unix(7)`) to a connected peer.
+pub fn send_file(socket: &OwnedFd, file: &OwnedFd) -> Res {
+    let controls = control(libc::SOL_SOCKET, libc::SCM_RIGHTS, &file.as_raw_fd().to_ne_bytes());
+    let byte = &b"f"[..];
+    let piece = [byte.word(), 1];
+    let header = [0, 0, Ref(&piece).word(), 1, (&controls[..]).word(), 20, 0];
+    sys!(SYS_sendmsg, socket.as_raw_fd(), Ref(&header), libc::MSG_NOSIGNAL).map(drop)
+}
+
+/// Receives what [`send_file`] sent; `None` where the kernel has dropped it on the way.
+pub fn receive_file(socket: &OwnedFd) -> Res<Option<OwnedFd>> {
+    let (mut data, mut controls) = ([0_u8; 1], [0_u64; 4]);
+    let (room, size) = (data.as_mut_slice(), size_of_val(&controls));
+    let piece = [room.word(), room.len()];
+    let room = controls.as_mut_slice();
+    let mut header = [0, 0, Ref(&piece).word(), 1, room.word(), size, 0];
+    let count = sys!(SYS_recvmsg, socket.as_raw_fd(), Mut(&mut header), libc::MSG_CMSG_CLOEXEC)?;
+    assert_eq!(count, 1, "the peer has sent nothing");
+    // Length, level and kind, descriptor.
+    let came = header[5] >= 20 && controls[0] == 20;
+    // SAFETY: a descriptor that the kernel has just made.
+    Ok(came.then(|| unsafe { OwnedFd::from_raw_fd(controls[2] as u32 as RawFd) }))
+}

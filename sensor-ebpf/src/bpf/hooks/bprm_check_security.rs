@@ -2,6 +2,9 @@
 //!
 //! Running a program: once for the file named in `execve`, and once more for each interpreter that
 //! a `#!` line names. Before the point of no return, so a refusal is an ordinary error.
+//!
+//! A set-id program needs no rule of its own: it runs with the tag of whoever runs it, and the rules hold
+//! for it whatever user it becomes.
 
 use aya_ebpf::macros::lsm;
 use aya_ebpf::programs::LsmContext;

@@ -54,7 +54,7 @@ fn try_file_open(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
 
 /// The rights that an open asks for.
 #[inline(always)]
-fn requested(mode: u32, flags: u32, file_type: u16) -> Rights {
+pub fn requested(mode: u32, flags: u32, file_type: u16) -> Rights {
     if flags & FMODE_EXEC != 0 {
         // The image of an `execve` or its ELF interpreter. Which of them it is, and whether the
         // program may run, is seen in `bprm_check_security`; here both are code to be mapped.

@@ -14,6 +14,9 @@ use crate::bpf::vmlinux::{Opaque, S_IFDIR, file_type};
 
 /// `RENAME_EXCHANGE` (`include/uapi/linux/fs.h`).
 const RENAME_EXCHANGE: u32 = 1 << 1;
+/// See [`RENAME_EXCHANGE`]: leaves a node at the old name, by which overlayfs hides what is below it. Two
+/// names are given, as in an exchange.
+const RENAME_WHITEOUT: u32 = 1 << 2;
 
 #[lsm(hook = "path_rename")]
 pub fn path_rename(ctx: LsmContext) -> i32 {
@@ -24,7 +27,7 @@ pub fn path_rename(ctx: LsmContext) -> i32 {
 fn try_path_rename(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
     let (old, new): (*const Opaque, *const Opaque) = (ctx.arg(1), ctx.arg(3));
     let mnt = super::mount_of(ctx.arg(2));
-    let exchange = ctx.arg::<u32>(4) & RENAME_EXCHANGE != 0;
+    let exchange = ctx.arg::<u32>(4) & (RENAME_EXCHANGE | RENAME_WHITEOUT) != 0;
     let wanted = if exchange {
         Move::exchange(is_directory(old)?, is_directory(new)?)
     } else {
