@@ -168,13 +168,13 @@ const PROBES: &[Attempt] = &[
     ("listen on a TCP port", Hook::SOCKET_BIND, |_| {
         std::net::TcpListener::bind(("127.0.0.1", 0)).map(drop)
     }),
-    ("make a packet socket", Hook::SOCKET_CREATE, |_| {
+    ("make a raw socket", Hook::SOCKET_CREATE, |_| {
         // SAFETY: takes integers only; what comes of it is closed with the process.
-        check(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0) })
+        check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW) })
     }),
     ("signal another process", Hook::TASK_KILL, |_| {
-        // SAFETY: takes integers only; no signal is sent, it is only asked whether one could be.
-        check(unsafe { libc::kill(libc::getppid(), 0) })
+        // SAFETY: takes integers only; a process that does not ask for this signal does not notice it.
+        check(unsafe { libc::kill(libc::getppid(), libc::SIGURG) })
     }),
     ("use bpf(2)", Hook::BPF, |_| {
         // SAFETY: a command without a structure, which is refused as an error in any case.
