@@ -81,8 +81,7 @@ fn names_that_are_none_are_refused_with_what_is_meant() {
 }
 
 /// Gives all that a policy can give.
-const EVERYTHING: &str = "\
-  files:
+const EVERYTHING: &str = "  files:
   - allow: [read, write, list, create, delete, link, attr, exec, map]
     paths: ['/**']
   network:

@@ -56,7 +56,7 @@ fn what_has_no_hook_of_its_own_is_refused_by_its_capability() {
         .refused("setns", join_mounts, EPERM, admin())
         .refused("ports", ioperm, EPERM, denied(Capability::SYS_RAWIO))
         .refused("modules", init_module, EPERM, denied(Capability::SYS_MODULE))
-        .refused("chroot", || in_child(chroot_here), EPERM, denied(Capability::SYS_CHROOT))
+        .refused("chroot", chroot_here, EPERM, denied(Capability::SYS_CHROOT))
         .run();
 }
 

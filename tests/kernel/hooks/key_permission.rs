@@ -5,7 +5,7 @@ use sensor_ebpf::rights::Rights;
 
 use crate::support::case::{Case, nothing};
 use crate::support::expect::Expected;
-use crate::support::sys::EACCES;
+use crate::support::sys::Errno;
 use crate::support::sys::files::touch;
 use crate::support::sys::kernel::user_keyring;
 
@@ -19,7 +19,8 @@ capabilities:
 
 pub const CASE: Case = Case {
     hook: Hook::KEY_PERMISSION,
-    errno: EACCES,
+    // The kernel goes on to say that there is none.
+    errno: Errno(libc::ENOKEY),
     policy: POLICY,
     prepare: |_| nothing(),
     denied: |_| user_keyring(),

@@ -96,7 +96,9 @@ network:
   - allow: [socket]
     families: [inet/raw/icmp, packet, netlink/kobject_uevent]
   - deny: [socket]
-    families: [inet6/dgram, unix/seqpacket]";
+    families: [inet6/dgram, unix/seqpacket]
+capabilities:
+  - allow: [net_raw]";
     const KOBJECT_UEVENT: i32 = 15;
     let place = Place::on_disk("socket_families");
     let taken = |family, kind, line| {
@@ -136,7 +138,9 @@ fn a_socket_that_no_rule_over_addresses_reaches_is_its_makers_to_use() {
     const POLICY: &str = "\
 network:
   - allow: [socket]
-    families: [inet/raw/icmp]";
+    families: [inet/raw/icmp]
+capabilities:
+  - allow: [net_raw]";
     let place = Place::on_disk("socket_unaddressed");
     // Made by the test, which has no tag, and inherited.
     let foreign = socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_UDP).unwrap();
