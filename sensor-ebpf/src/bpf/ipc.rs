@@ -41,6 +41,6 @@ pub fn judge(actor: &Actor, hook: Hook, ipc: *const Opaque) -> Result<Ruling, Fa
     // SAFETY: a hook's `struct kern_ipc_perm *` argument, and two of its 32-bit fields.
     let (id, key): (u32, u32) =
         unsafe { (load(ipc, offset!(ipc_id)), load(ipc, offset!(ipc_key))) };
-    let subject = place(scratch::of(actor.task)?, &ObjectSubject::ipc(id, key))?;
+    let subject = place(actor.scratch(), &ObjectSubject::ipc(id, key))?;
     Ok(Ruling::refuse(hook, Rights::PROCESS, subject).refused(table))
 }

@@ -56,7 +56,7 @@ fn try_socket_sendmsg(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> 
         if found != Controls::HARMLESS {
             let option = ObjectSubject::option((found >> 32) as u32, found as u32);
             let table = actor.table()?;
-            let subject = place(scratch::of(actor.task)?, &option)?;
+            let subject = place(actor.scratch(), &option)?;
             return Ok(Ruling::refuse(HOOK, Rights::KERNEL, subject).refused(table));
         }
     }

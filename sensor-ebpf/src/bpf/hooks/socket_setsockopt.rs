@@ -25,6 +25,6 @@ fn try_socket_setsockopt(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Faul
         return Ok(Ruling::ALLOW);
     }
     let table = actor.table()?;
-    let subject = place(scratch::of(actor.task)?, &ObjectSubject::option(level, number))?;
+    let subject = place(actor.scratch(), &ObjectSubject::option(level, number))?;
     Ok(Ruling::refuse(Hook::SOCKET_SETSOCKOPT, Rights::KERNEL, subject).refused(table))
 }
