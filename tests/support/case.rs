@@ -77,6 +77,9 @@ impl Case {
 fn acting(hook: Hook, fence: &mut Fence) -> Hook {
     let older = match hook {
         Hook::URING_ALLOWED => Hook::INODE_INIT_SECURITY_ANON,
+        Hook::INODE_SET_ACL => Hook::INODE_SETXATTR,
+        Hook::INODE_REMOVE_ACL => Hook::INODE_REMOVEXATTR,
+        Hook::INODE_FILE_SETATTR | Hook::FILE_IOCTL_COMPAT => Hook::FILE_IOCTL,
         other => other,
     };
     if fence.has(hook) { hook } else { older }

@@ -144,7 +144,7 @@ fn pipes_sockets_and_devices_have_lists_of_their_own() {
         .refused("an interface's flags", || to_socket(SIOCSIFFLAGS), EACCES, socket_event)
         .allowed("not to block", || ioctl_with(&pipe()?.0, FIONBIO, &1_i32).map(drop))
         .allowed("which interfaces there are", || {
-            ioctl_with(&inet()?, SIOCGIFCONF, &[0_u64; 2]).map(drop)
+            ioctl_into(&inet()?, SIOCGIFCONF, &mut [0_u64; 2]).map(drop)
         })
         .allowed("how much randomness there is", || {
             ioctl_into(&open("/dev/urandom", libc::O_RDONLY)?, RNDGETENTCNT, &mut 0_i32).map(drop)

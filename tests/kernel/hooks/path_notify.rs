@@ -1,6 +1,5 @@
 //! Watching files and directories.
 
-use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use sensor_ebpf::hook::Hook;
@@ -11,7 +10,7 @@ use crate::support::expect::Expected;
 use crate::support::place::{self, Place};
 use crate::support::sys::EACCES;
 use crate::support::sys::attrs::{fanotify_mark, watch};
-use crate::support::sys::files::open;
+use crate::support::sys::files::{open, proc_fd};
 use crate::support::trial::Trial;
 
 const POLICY: &str = "\
@@ -56,7 +55,10 @@ fn directories_take_listing_and_whole_mounts_nobody_may_watch() {
         .refused("one that may not", || watch(&hidden), EACCES, denied(Rights::LIST, &hidden))
         .refused(
             "through a descriptor without rights",
-            || watch(format!("/proc/self/fd/{}", open(&yours, libc::O_PATH)?.as_raw_fd())),
+            || {
+                let file = open(&yours, libc::O_PATH)?;
+                watch(proc_fd(&file))
+            },
             EACCES,
             denied(Rights::READ, &yours),
         )

@@ -138,9 +138,11 @@ pub const SETFLAGS: u32 = 0x4008_6602;
 /// `FS_NODUMP_FL`: a flag without effect, which every owner may set.
 pub const NODUMP: i64 = 0x40;
 
-/// Sets a flag of a file (`chattr(1)`).
+/// Sets a flag of a file beside those that it has (`chattr(1)`).
 pub fn set_flags(file: &OwnedFd, flags: i64) -> Res {
-    ioctl_with(file, SETFLAGS, &flags).map(drop)
+    let mut present = 0_i64;
+    ioctl_into(file, GETFLAGS, &mut present)?;
+    ioctl_with(file, SETFLAGS, &(present | flags)).map(drop)
 }
 
 /// `inotify_add_watch(2)`.
