@@ -1,7 +1,7 @@
 //! Extended attributes by the namespace in their name (`xattr(7)`): which of them are data of the file,
 //! and which tell the kernel what to do.
 
-/// Bytes of a name that decide; a shorter name is filled up with zeros.
+/// Bytes of a name that decide, the last of which is a zero; so is what is behind a shorter name.
 pub const NAME_HEAD: usize = 16;
 
 /// What an attribute is for.
@@ -23,7 +23,7 @@ pub enum Class {
 pub fn class(head: [u8; NAME_HEAD]) -> Class {
     if begins(&head, b"user.") || begins(&head, b"system.") || begins(&head, b"btrfs.") {
         Class::Ordinary
-    } else if begins(&head, b"security.capabil") {
+    } else if begins(&head, b"security.capabi") {
         Class::Capability
     } else {
         Class::Kernel
@@ -32,7 +32,7 @@ pub fn class(head: [u8; NAME_HEAD]) -> Class {
 
 #[inline(always)]
 fn begins<const N: usize>(head: &[u8; NAME_HEAD], with: &[u8; N]) -> bool {
-    const { assert!(N <= NAME_HEAD) };
+    const { assert!(N < NAME_HEAD) };
     let mut i = 0;
     while i < N {
         if head[i] != with[i] {
@@ -49,7 +49,7 @@ mod tests {
 
     fn of(name: &str) -> Class {
         let mut head = [0; NAME_HEAD];
-        let len = name.len().min(NAME_HEAD);
+        let len = name.len().min(NAME_HEAD - 1);
         head[..len].copy_from_slice(&name.as_bytes()[..len]);
         class(head)
     }
