@@ -125,8 +125,8 @@ impl Host {
     #[must_use]
     pub fn armed(&self) -> Vec<(&'static str, bool)> {
         let links = pins::links(&self.at, self.record.generation);
-        let armed = |hook: &&'static str| (*hook, is_link(&links.join(hook)));
-        self.kernel.hooks().iter().map(armed).collect()
+        let armed = |hook| (hook, is_link(&links.join(hook)));
+        self.kernel.permanent().into_iter().map(armed).collect()
     }
 
     /// For each hook, the seconds spent in its program and how often it ran. The kernel counts where
@@ -168,7 +168,7 @@ fn check_abi(at: &Path, record: &Record) -> Result<(), KernelError> {
 
 /// The first hook whose link is not in a set.
 fn missing(kernel: &Kernel, links: &Path) -> Option<&'static str> {
-    kernel.hooks().iter().copied().find(|hook| !is_link(&links.join(hook)))
+    kernel.permanent().into_iter().find(|hook| !is_link(&links.join(hook)))
 }
 
 fn is_link(pin: &Path) -> bool {

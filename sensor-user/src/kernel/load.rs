@@ -135,7 +135,7 @@ impl Kernel {
     }
 
     /// The hooks that are attached from first to last.
-    fn permanent(&self) -> Vec<&'static str> {
+    pub(super) fn permanent(&self) -> Vec<&'static str> {
         let on_demand = |name: &&str| Hook::from_name(name).is_some_and(Hook::is_on_demand);
         self.hooks.iter().copied().filter(|name| !on_demand(name)).collect()
     }

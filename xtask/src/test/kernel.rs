@@ -53,7 +53,7 @@ const RACES: u64 = 6;
 const HANDED_ON: [&str; 2] = ["PICKET_SEED", "PICKET_TIMES"];
 
 /// How long one kernel may take. Under emulation on a busy machine a run takes minutes.
-const TIME: Duration = Duration::from_secs(8 * 60);
+const TIME: Duration = Duration::from_secs(20 * 60);
 
 /// Runs the tests.
 ///
