@@ -62,7 +62,8 @@ class Attempt:
     command: str  # for bash, or nothing
     trick: list  # a function of tricks.py with its arguments, or nothing
     worked: Callable
-    refused: Optional[tuple] = None  # (right, subject) of the event that Picket must report
+    # (right, subject) of the event that Picket must report; a third item, if none will do as well.
+    refused: Optional[tuple] = None
     needs: Optional[str] = None  # what not every machine has; see Stage.missing
     group: str = ""
 
@@ -170,7 +171,10 @@ SECRETS = [
         READ_KEY,
         says="gcc -E -x c ~/.ssh/id_ed25519",
     ),
-    shell("sudo -n cat /etc/shadow", reads_shadow, ("read", "/etc/shadow"), needs="sudo"),
+    # Root inside an agent is not root, so sudo does not get as far as the file.
+    shell(
+        "sudo -n cat /etc/shadow", reads_shadow, ("kernel", "capability:setgid"), needs="sudo"
+    ),
     shell(
         "$HELPER shadow",
         reads_shadow,
@@ -345,7 +349,8 @@ PROCESSES = [
     shell(
         "$HELPER bpf",
         prints("holds 42"),
-        ("kernel", "capability:bpf"),
+        # 6.1 asks for the capability first, later kernels for the call.
+        ("kernel", "capability:bpf", True),
         says="set-uid tool: bpf(MAP_CREATE)",
         needs="setuid",
     ),

@@ -42,7 +42,7 @@ def perform(stage, free, fenced, log):
             continue
         started = time.monotonic()
         if row.refused:
-            right, subject = row.refused
+            right, subject, *or_none = row.refused
             stage.reset()
             seen = free.attempt(row)
             line["control"] = row.worked(stage, seen["out"])
@@ -51,6 +51,7 @@ def perform(stage, free, fenced, log):
         line["expected"] = row.refused and {
             "rights": right.split("|"),
             "subject": subject and stage.expand(subject),
+            "or_none": bool(or_none),
         }
         seen = fenced.attempt(row)
         worked = row.worked(stage, seen["out"])

@@ -26,7 +26,7 @@ files:
   - deny: [read]
     paths: ['${dir}/secret']
 capabilities:
-  - allow: [setuid, setgid]";
+  - allow: [setuid, setgid, sys_admin]";
 
 /// What there is to steal, and a program that tries.
 struct Scene {

@@ -128,7 +128,7 @@ class Session:
         faults = []
         if worked:
             faults.append("it worked")
-        rights, subject = row.refused
+        rights, subject = row.refused[:2]
         subject = subject and self.place.expand(subject)
         told = [event for event in events if tells_of(event, rights.split("|"), subject)]
         if not told:

@@ -1,6 +1,6 @@
-//! `cargo xtask test`: every test of the project. First what any machine can run (format, lints,
-//! plain tests, a moment of fuzzing), then the tests of the fence, what the verifier walks, and the
-//! demo, in a guest of each kernel. The order of
+//! `cargo xtask test`: the tests of the project. First what any machine can run (format, lints, plain
+//! tests), then the tests of the fence, what the verifier walks, and the demo, in a guest of each
+//! kernel. What takes much longer (fuzzers, ordinary work, harm) is added on request. The order of
 //! things is here; [`plain`], [`kernel`] and [`demo`] run them, [`summary`] counts.
 
 mod demo;
@@ -23,8 +23,7 @@ use summary::{Counts, Summary};
 /// Where work is done under every policy that ships; on the others it is what tells most.
 const WORK_KERNEL: Kernel = Kernel::V6_12;
 
-/// Run all tests: format, lints, plain tests, fuzzers; the tests of the fence and the demo on each
-/// kernel
+/// Run the tests: format, lints, plain tests; the tests of the fence and the demo on each kernel
 ///
 /// The last line is `N passed, N failed`, over everything. The exit code is 0 only if nothing
 /// failed, every part ran tests, and no kernel complained meanwhile.
@@ -39,7 +38,8 @@ pub struct Args {
     /// Run only the tests of the fence
     #[arg(long, conflicts_with = "no_vm")]
     no_plain: bool,
-    /// Run only one program of the tests of the fence: kernel, bypass [default: both]
+    /// Run only one program of the tests of the fence: kernel, bypass [default: kernel; both with a
+    /// filter]
     #[arg(long, value_name = "PROGRAM", conflicts_with = "no_vm")]
     suite: Option<kernel::Suite>,
     /// Try the catalogue's open ways around the fence too, which fail as long as they are open
@@ -48,6 +48,10 @@ pub struct Args {
     /// Let each of the catalogue's races go on for so long, where two seconds are the rule
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_vm")]
     soak: Option<u32>,
+    /// Also try the catalogue of ways around the fence, fuzz each target for a moment, and do ordinary
+    /// work under the policies that ship and CPython's own tests in each guest; takes an hour more
+    #[arg(long, conflicts_with_all = ["no_vm", "no_plain", "suite", "filter"])]
+    thorough: bool,
     /// Run only tests whose names contain this, and leave format, lints and demo out
     filter: Option<String>,
 }
@@ -65,19 +69,21 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(&[Need::BpfToolchain])?;
     if !args.no_plain {
         plain::run(filter, &mut summary)?;
-        if filter.is_none() {
+        if args.thorough {
             fuzzers(&mut summary)?;
         }
     }
     if !args.no_vm {
         let kernels = if args.kernels.is_empty() { &Kernel::ALL[..] } else { &args.kernels };
-        let choice =
-            kernel::Choice { kernels, filter, suite: args.suite, open: args.open, soak: args.soak };
+        // The catalogue takes as long as everything else together.
+        let usual = (filter.is_none() && !args.thorough).then_some(kernel::Suite::Kernel);
+        let suite = args.suite.or(usual);
+        let choice = kernel::Choice { kernels, filter, suite, open: args.open, soak: args.soak };
         kernel::run(&choice, &mut summary)?;
         if filter.is_none() && !args.no_plain && args.suite.is_none() {
             verified(kernels, &mut summary)?;
             demo::run(kernels, &mut summary)?;
-            for kernel in kernels {
+            for kernel in kernels.iter().filter(|_| args.thorough) {
                 work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
                 harm::run(*kernel, true, &[], &mut summary)?;
             }

@@ -100,6 +100,9 @@ pub struct Expected {
     pub rights: Vec<String>,
     /// ... on this object, under either of its names; on none where this is nothing.
     pub subject: Option<String>,
+    /// Kernels differ in what they ask first: a refusal on no object will do as well.
+    #[serde(default)]
+    pub or_none: bool,
 }
 
 /// How it ended.
@@ -122,6 +125,7 @@ impl Expected {
             && self.rights.iter().any(|right| violation.because.contains(right))
             && match &self.subject {
                 None => violation.subject.is_none(),
+                Some(_) if self.or_none && violation.subject.is_none() => true,
                 Some(_) => named.contains(&&self.subject),
             }
     }
