@@ -2,10 +2,11 @@
 
 use std::os::fd::AsRawFd as _;
 
+use sensor_ebpf::hook::Hook;
 use sensor_ebpf::tag::Tag;
 
 use crate::hooks::CASES;
-use crate::support::case::DENIED;
+use crate::support::case::{Case, DENIED};
 use crate::support::fence::Fence;
 use crate::support::place::Place;
 use crate::support::sys::Res;
@@ -14,7 +15,9 @@ use crate::support::sys::process::in_child;
 
 #[test]
 fn nothing_is_refused_beside_an_agent_that_is_refused_everything() {
-    for case in CASES {
+    // What asks for a module is a device, which is refused before by this policy.
+    let others = |case: &&&Case| case.hook != Hook::KERNEL_MODULE_REQUEST;
+    for case in CASES.iter().filter(others) {
         let name = case.hook.name().unwrap();
         let mut fence = Fence::up();
         let place = Place::on_disk(&format!("beside_{name}"));

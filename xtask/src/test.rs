@@ -81,7 +81,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         let choice = kernel::Choice { kernels, filter, suite, open: args.open, soak: args.soak };
         kernel::run(&choice, &mut summary)?;
         if filter.is_none() && !args.no_plain && args.suite.is_none() {
-            verified(kernels, &mut summary)?;
+            if args.thorough {
+                verified(kernels, &mut summary)?;
+            }
             demo::run(kernels, &mut summary)?;
             for kernel in kernels.iter().filter(|_| args.thorough) {
                 work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
