@@ -74,7 +74,7 @@ impl Case {
 }
 
 /// The hook that refuses the same on a kernel that is too old for this one.
-fn acting(hook: Hook, fence: &mut Fence) -> Hook {
+pub fn acting(hook: Hook, fence: &mut Fence) -> Hook {
     let older = match hook {
         Hook::URING_ALLOWED => Hook::INODE_INIT_SECURITY_ANON,
         Hook::INODE_SET_ACL => Hook::INODE_SETXATTR,
