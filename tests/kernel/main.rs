@@ -8,6 +8,7 @@ mod adopt;
 mod after;
 mod agreement;
 mod audit;
+mod daemon;
 mod deputies;
 mod events;
 mod hooks;

@@ -3,14 +3,15 @@
 //!
 //! [`fence`] is the loaded kernel side, [`child`] a process that does what it is told, [`expect`]
 //! an event as it should be, [`place`] a directory of one's own, [`sys`] the system calls, [`elf`]
-//! small programs. [`case`] and [`trial`] are the situations that everything is tried in: before it
-//! is tagged, inside, outside.
+//! small programs, [`daemon`] the program itself. [`case`] and [`trial`] are the situations that
+//! everything is tried in: before it is tagged, inside, outside.
 
 #![allow(dead_code, reason = "each of the two programs needs a part of it")]
 
 pub mod bystander;
 pub mod case;
 pub mod child;
+pub mod daemon;
 pub mod elf;
 pub mod expect;
 pub mod fence;

@@ -33,8 +33,8 @@ pub struct Args {
 /// When the tests do not compile, or do not come to their end.
 pub fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(args.kernel)])?;
-    let program = Suite::Bypass.build()?;
-    let machine = Suite::Bypass.machine(args.kernel, &program)?.timeout(TIME);
+    let programs = Suite::Bypass.build()?;
+    let machine = Suite::Bypass.machine(args.kernel, &programs)?.timeout(TIME);
     let own = [Suite::Bypass.program(), "mutate"].map(str::to_owned);
     let command = own.iter().chain(&args.hooks);
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());

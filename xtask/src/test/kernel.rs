@@ -65,11 +65,11 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
         if choice.suite.is_some_and(|only| only != suite) {
             continue;
         }
-        let program = suite.build()?;
-        match list(&program, choice.filter)? {
-            0 if choice.filter.is_none() => bail!("{} has no tests in it", program.display()),
+        let programs = suite.build()?;
+        match list(&programs.tests, choice.filter)? {
+            0 if choice.filter.is_none() => bail!("{} has no tests in it", suite.target()),
             0 => {}
-            known => found.push((suite, program, known)),
+            known => found.push((suite, programs, known)),
         }
     }
     if found.is_empty() {
@@ -79,8 +79,8 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
     let needs: Vec<_> = choice.kernels.iter().map(|kernel| Need::Kernel(*kernel)).collect();
     setup::ensure(&[&[Need::Machine], &needs[..]].concat())?;
     for kernel in choice.kernels {
-        for (suite, program, known) in &found {
-            on(*kernel, *suite, program, choice, *known, summary)?;
+        for (suite, programs, known) in &found {
+            on(*kernel, *suite, programs, choice, *known, summary)?;
         }
     }
     Ok(())
@@ -90,7 +90,7 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
 fn on(
     kernel: Kernel,
     suite: Suite,
-    program: &Path,
+    programs: &Programs,
     choice: &Choice<'_>,
     known: u64,
     summary: &mut Summary,
@@ -98,7 +98,7 @@ fn on(
     let name = format!("{} {}", suite.target(), kernel.name());
     eprintln!("test: {name}");
     let start = Instant::now();
-    let mut machine = suite.machine(kernel, program)?.timeout(TIME);
+    let mut machine = suite.machine(kernel, programs)?.timeout(TIME);
     if let Some(seconds) = choice.soak {
         let longer = Duration::from_secs(u64::from(seconds) * RACES);
         machine = machine.env("PICKET_SOAK", seconds.to_string()).timeout(TIME + longer);
@@ -135,6 +135,14 @@ fn on(
     Ok(())
 }
 
+/// What a suite consists of.
+pub struct Programs {
+    /// The tests.
+    tests: PathBuf,
+    /// `picket`, built with them: what they start as a program of its own.
+    picket: PathBuf,
+}
+
 impl Suite {
     /// Its test target.
     fn target(self) -> &'static str {
@@ -152,19 +160,22 @@ impl Suite {
         }
     }
 
-    /// Compiles it: where the program is.
-    pub fn build(self) -> Result<PathBuf> {
+    /// Compiles it.
+    pub fn build(self) -> Result<Programs> {
         let target = self.target();
         eprintln!("test: building the tests of the fence ({target}, static)");
         let mut cargo = programs::cargo("test");
         cargo.args(["--no-run", "--package", "sensor-user", "--test", target]);
-        programs::built(cargo.args(["--features", "kernel-tests"]), target)
+        cargo.args(["--features", "kernel-tests"]);
+        let [tests, picket] = programs::all_built(&mut cargo, [target, "picket"])?;
+        Ok(Programs { tests, picket })
     }
 
-    /// A machine with the program in it.
-    pub fn machine(self, kernel: Kernel, program: &Path) -> Result<Machine> {
+    /// A machine with the programs in it.
+    pub fn machine(self, kernel: Kernel, programs: &Programs) -> Result<Machine> {
         let machine = Machine::new(kernel).memory(MEMORY).append(PREEMPTION);
-        machine.inject(program, self.program(), 0o755)
+        let machine = machine.inject(&programs.picket, "/usr/local/bin/picket", 0o755)?;
+        machine.inject(&programs.tests, self.program(), 0o755)
     }
 }
 

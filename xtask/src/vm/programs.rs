@@ -105,31 +105,52 @@ pub(crate) fn cargo(verb: &str) -> Command {
 /// # Errors
 /// When it does not compile.
 pub fn built(cargo: &mut Command, name: &str) -> Result<PathBuf> {
+    let [program] = all_built(cargo, [name])?;
+    Ok(program)
+}
+
+/// The same for several programs that one cargo builds, as it does those of a package with its tests.
+///
+/// # Errors
+/// When they do not compile.
+pub fn all_built<const N: usize>(cargo: &mut Command, names: [&str; N]) -> Result<[PathBuf; N]> {
     // The checks of a debug build stay in; what nobody steps through needs no debug information.
     for profile in ["DEV", "TEST"] {
         cargo.env(format!("CARGO_PROFILE_{profile}_OPT_LEVEL"), "1");
         cargo.env(format!("CARGO_PROFILE_{profile}_DEBUG"), "false");
         cargo.env(format!("CARGO_PROFILE_{profile}_STRIP"), "debuginfo");
     }
-    made(cargo, name)
+    all_made(cargo, names)
 }
 
-/// The same with the settings that the cargo has.
+/// [`built`] with the settings that the cargo has.
 ///
 /// # Errors
 /// When it does not compile.
 pub fn made(cargo: &mut Command, name: &str) -> Result<PathBuf> {
+    let [program] = all_made(cargo, [name])?;
+    Ok(program)
+}
+
+fn all_made<const N: usize>(cargo: &mut Command, names: [&str; N]) -> Result<[PathBuf; N]> {
     cargo.args(["--quiet", "--message-format=json-render-diagnostics"]);
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().context("cargo has no standard output")?;
-    let mut program = None;
+    let mut programs = [const { None }; N];
     for line in BufReader::new(output).lines() {
-        program = executable(&line?, name).or(program);
+        let line = line?;
+        for (program, name) in programs.iter_mut().zip(names) {
+            *program = executable(&line, name).or(program.take());
+        }
     }
     if !child.wait()?.success() {
-        bail!("{name} does not compile");
+        bail!("{} does not compile", names.join(" or "));
     }
-    program.with_context(|| format!("cargo does not say where it put {name}"))
+    let mut found = [const { PathBuf::new() }; N];
+    for ((found, program), name) in found.iter_mut().zip(programs).zip(names) {
+        *found = program.with_context(|| format!("cargo does not say where it put {name}"))?;
+    }
+    Ok(found)
 }
 
 /// The program of that name that a message of cargo's is about.
