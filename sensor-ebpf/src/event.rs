@@ -16,6 +16,9 @@ pub struct EventHeader {
     pub lost: u64,
     /// Id of the task's cgroup in the v2 hierarchy.
     pub cgroup: u64,
+    /// When the process began: nanoseconds since boot, suspend included, of its first thread
+    /// (`start_boottime`). With the pid it names one process and no later one.
+    pub start: u64,
     /// Slot of the agent.
     pub agent: u32,
     /// Epoch of the agent.
@@ -57,9 +60,9 @@ pub struct EventHeader {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<EventHeader>() == 120);
-const _: () = assert!(core::mem::offset_of!(EventHeader, agent) == 32);
-const _: () = assert!(core::mem::offset_of!(EventHeader, comm) == 104);
+const _: () = assert!(size_of::<EventHeader>() == 128);
+const _: () = assert!(core::mem::offset_of!(EventHeader, agent) == 40);
+const _: () = assert!(core::mem::offset_of!(EventHeader, comm) == 112);
 
 /// The event has no subject.
 pub const SUBJECT_NONE: u32 = 0;

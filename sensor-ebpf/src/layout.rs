@@ -87,6 +87,7 @@ layout! {
     task_own_cred = "task_struct", "real_cred";
     task_cred = "task_struct", "cred";
     task_leader = "task_struct", "group_leader";
+    task_start = "task_struct", "start_boottime";
     pid_level = "pid", "level";
     pid_numbers = "pid", "numbers";
     qstr_name = "qstr", "name";

@@ -142,6 +142,7 @@ unsafe fn fill(
         (*header).seq = seq;
         (*header).lost = (*actor.agent).lost;
         (*header).cgroup = bpf_get_current_cgroup_id();
+        (*header).start = actor.task.process_start();
         (*header).agent = actor.tag.agent;
         (*header).epoch = actor.tag.epoch;
         (*header).hook = hook.0;

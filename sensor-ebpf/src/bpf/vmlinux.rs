@@ -266,6 +266,14 @@ impl Task {
         let parent: u64 = unsafe { load(self.0, offset!(task_parent)) };
         read(parent + offset!(task_tgid)).unwrap_or(0)
     }
+
+    /// When the process began, 0 if it cannot be read. For events only.
+    #[inline(always)]
+    pub fn process_start(self) -> u64 {
+        // SAFETY: a trusted task and one of its pointer fields.
+        let leader: u64 = unsafe { load(self.0, offset!(task_leader)) };
+        read(leader + offset!(task_start)).unwrap_or(0)
+    }
 }
 
 impl File {

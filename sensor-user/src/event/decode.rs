@@ -97,6 +97,7 @@ fn header(from: &mut Bytes) -> EventHeader {
         seq: from.get_u64_le(),
         lost: from.get_u64_le(),
         cgroup: from.get_u64_le(),
+        start: from.get_u64_le(),
         agent: from.get_u32_le(),
         epoch: from.get_u32_le(),
         hook: from.get_u32_le(),
@@ -128,10 +129,10 @@ mod tests {
     /// A record as the kernel writes it, with field `n` at its own place.
     fn record(kind: u32, subject: &[u8], peer: &[u8]) -> Vec<u8> {
         let mut record = Vec::new();
-        for long in 1..=4_u64 {
+        for long in 1..=5_u64 {
             record.extend(long.to_le_bytes());
         }
-        let words = [5, 6, 1, 3, 1, 1, 7, 0, 13, 8, 9, 10, 11, 12, 14, kind];
+        let words = [6, 7, 1, 3, 1, 1, 8, 0, 13, 9, 10, 11, 12, 13, 14, kind];
         for word in words.into_iter().chain([subject.len() as u32, peer.len() as u32]) {
             record.extend(word.to_le_bytes());
         }
@@ -147,9 +148,10 @@ mod tests {
         let event = decode(&record(SUBJECT_PATH, b"/etc/shadow", b"/tmp/x")).unwrap();
         let header = event.header;
         assert_eq!((header.time, header.seq, header.lost, header.cgroup), (1, 2, 3, 4));
-        assert_eq!((header.agent, header.epoch, header.rule, header.errno), (5, 6, 7, 13));
-        assert_eq!((header.pid, header.tid, header.ppid, header.uid), (8, 9, 10, 11));
-        assert_eq!((header.gid, header.table), (12, 14));
+        assert_eq!(header.start, 5);
+        assert_eq!((header.agent, header.epoch, header.rule, header.errno), (6, 7, 8, 13));
+        assert_eq!((header.pid, header.tid, header.ppid, header.uid), (9, 10, 11, 12));
+        assert_eq!((header.gid, header.table), (13, 14));
         assert_eq!((event.hook, event.verdict), (Hook::FILE_OPEN, Verdict::Deny));
         assert_eq!((event.requested, event.because), (Rights::READ, Rights::READ));
         assert_eq!(event.comm(), "cat");
@@ -169,7 +171,7 @@ mod tests {
             Err(DecodeError::Unknown { what: "kind of subject", number: 9 })
         );
         let mut long = whole.clone();
-        long[96..100].copy_from_slice(&5000_u32.to_le_bytes());
+        long[104..108].copy_from_slice(&5000_u32.to_le_bytes());
         assert!(matches!(decode(&long), Err(DecodeError::Unknown { what: "subject length", .. })));
     }
 }
