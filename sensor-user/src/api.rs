@@ -9,3 +9,5 @@ pub mod types;
 pub const SOCKET: &str = "/run/picket/picket.sock";
 /// Environment variable that names another.
 pub const SOCKET_VARIABLE: &str = "PICKET_SOCKET";
+/// Header of an answer with events: number of the last line there was when it began.
+pub const LAST: &str = "picket-last";

@@ -11,16 +11,20 @@
 pub mod canary;
 pub mod config;
 mod core;
+#[cfg(test)]
+pub(crate) mod fake;
 mod follow;
 mod hub;
 mod library;
+mod losses;
 mod manage;
 mod metrics;
+pub(crate) mod past;
 mod processes;
 mod pump;
 mod routes;
 mod serve;
-mod sink;
+pub(crate) mod sink;
 mod watch;
 
 use std::fs::{self, File, OpenOptions};
@@ -28,6 +32,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +41,11 @@ use crate::engine::Engine;
 use crate::kernel::adopt::Arrival;
 use config::Config;
 use core::Core;
+use past::Past;
 use sink::Sinks;
+
+/// How long sinks that are behind are waited for at the end.
+const SINKS: Duration = Duration::from_secs(2);
 
 /// Runs until it is told to stop. Agents stay confined when it returns, however it does.
 ///
@@ -58,7 +67,9 @@ async fn serve(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<(
     let sinks = Sinks::open(&config.sinks)?;
     let (mut engine, arrival) = Engine::host(&config.daemon.pins, &state)?;
     let stream = engine.stream()?;
-    let core = Arc::new(Core::new(config, config_path, engine, arrival.clone(), sinks)?);
+    let log = config.sinks.file.enabled.then_some(config.sinks.file.path.as_path());
+    let past = Past::read(log, &state, config.limits.backlog);
+    let core = Arc::new(Core::new(config, config_path, engine, arrival.clone(), sinks, past)?);
     say_arrival(&core, &arrival);
     watch::reload(&core);
     let (mut terminate, mut interrupt) =
@@ -85,6 +96,7 @@ async fn serve(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<(
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
     pump.abort();
     core.notice("daemon stopped", None, Some("agents stay confined"));
+    core.hub.finish(SINKS);
     let _ = fs::remove_file(&socket);
     ended
 }

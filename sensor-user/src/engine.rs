@@ -356,13 +356,14 @@ impl Engine {
         let table = if header.table == 0 { agent.table } else { header.table };
         let version = self.versions.get(&table);
         let rule = version.and_then(|version| version.rule(header.rule)).map(|rule| Rule {
-            file: &rule.file,
+            file: rule.file.as_str().into(),
             line: rule.line,
-            reason: rule.reason.as_deref(),
+            reason: rule.reason.as_deref().map(Into::into),
         });
         let (policy, version) = version
             .map_or(("unknown", ""), |version| (version.policy.as_str(), version.digest.as_str()));
-        Some(Context { agent: &agent.name, policy, version, rule })
+        let owner = self.as_host().map(|_| agent.uid);
+        Some(Context { agent: &agent.name, owner, policy, version, rule })
     }
 
     /// An agent.

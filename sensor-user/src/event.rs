@@ -6,6 +6,7 @@ pub mod human;
 pub mod json;
 pub mod subject;
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use sensor_ebpf::event::EventHeader;
@@ -37,10 +38,12 @@ pub struct Event {
 }
 
 /// What is known about an event's agent and rule, to be printed with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The agent's name.
     pub agent: &'a str,
+    /// Who started it, where a daemon keeps that.
+    pub owner: Option<u32>,
     /// The policy's name.
     pub policy: &'a str,
     /// Digest of the version of it that judged.
@@ -50,15 +53,25 @@ pub struct Context<'a> {
 }
 
 /// A rule, as events name it.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Rule<'a> {
     /// The policy file.
-    pub file: &'a str,
+    pub file: Cow<'a, str>,
     /// The line in it, from 1.
     pub line: usize,
     /// Why the rule is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Cow<'a, str>>,
+}
+
+impl Context<'_> {
+    /// Where nothing is known.
+    #[must_use]
+    pub fn unknown() -> Context<'static> {
+        Context { agent: "unknown", owner: None, policy: "unknown", version: "", rule: None }
+    }
 }
 
 impl Event {

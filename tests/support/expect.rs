@@ -158,7 +158,7 @@ impl Expected {
             peer: event.peer.clone(),
             fault: event.fault.name().unwrap(),
             errno: header.errno.cast_signed(),
-            rule: context.rule.map(|rule| (rule.file.to_owned(), rule.line)),
+            rule: context.rule.map(|rule| (rule.file.into_owned(), rule.line)),
             uid: header.uid,
             comm: event.comm(),
         }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::types::{EventQuery, Failure};
-use super::{SOCKET, SOCKET_VARIABLE};
+use super::{LAST, SOCKET, SOCKET_VARIABLE};
 
 /// A daemon that can be asked.
 #[derive(Clone, Debug)]
@@ -25,7 +25,10 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no daemon answers at {}: {source}; start one with `picket daemon`", socket.display())]
+    #[error(
+        "no daemon answers at {}: {source}; start one with `systemctl start picket`, or as root with \
+         `picket daemon`", socket.display()
+    )]
     NoDaemon {
         /// The socket.
         socket: PathBuf,
@@ -149,12 +152,15 @@ impl Client {
     pub async fn events(&self, query: &EventQuery) -> Result<Events, ClientError> {
         let query = serde_urlencoded::to_string(query).map_err(|error| self.broken(error))?;
         let response = self.exchange(Method::GET, &format!("/v1/events?{query}"), None).await?;
-        Ok(Events { body: response.into_body(), rest: Vec::new() })
+        let last = response.headers().get(LAST).and_then(|last| last.to_str().ok()?.parse().ok());
+        Ok(Events { last, body: response.into_body(), rest: Vec::new() })
     }
 }
 
 /// A stream of lines, each a JSON object.
 pub struct Events {
+    /// Number of the last line there was when the stream began.
+    pub last: Option<u64>,
     body: Incoming,
     rest: Vec<u8>,
 }

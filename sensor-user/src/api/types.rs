@@ -165,6 +165,14 @@ pub struct PutPolicy {
     pub text: String,
 }
 
+/// The query of `DELETE /v1/policies/NAME`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Removal {
+    /// Also while agents are under it.
+    pub force: bool,
+}
+
 /// What a reload did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Reloaded {
@@ -207,12 +215,18 @@ pub struct Status {
     pub passed: u64,
     /// Events of running agents that found no room in the ring.
     pub lost: u64,
+    /// Bytes of the event ring that are in use, of how many.
+    #[serde(default)]
+    pub ring: Option<(u64, u64)>,
     /// Faults: hook, cause, count.
     pub faults: Vec<(String, String, u64)>,
     /// Where events go.
     pub sinks: Vec<SinkStatus>,
     /// Memory of the daemon, in bytes.
     pub rss: u64,
+    /// Kernel memory of all other maps, in bytes.
+    #[serde(default)]
+    pub map_memory: u64,
     /// Kernel memory of the policy tables, in bytes.
     pub table_memory: u64,
     /// What is wrong with files of the policy directory.
@@ -237,6 +251,9 @@ pub struct SinkStatus {
     pub written: u64,
     /// Records that could not be.
     pub missed: u64,
+    /// Records that wait.
+    #[serde(default)]
+    pub waiting: u64,
     /// Why the last could not be; nothing where the last could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -294,6 +311,12 @@ pub struct EventQuery {
     /// Only since then: seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<f64>,
+    /// Only the last so many past events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<usize>,
+    /// Only after the line with this number (`n`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// No past events.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub new: bool,

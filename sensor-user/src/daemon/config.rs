@@ -67,13 +67,22 @@ pub struct Limits {
 }
 
 /// Where events go.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sinks {
+    /// Bytes that may wait before each sink but the file.
+    #[serde(deserialize_with = "size")]
+    pub queue: u64,
     /// A file with rotation.
     pub file: FileSink,
     /// The daemon's standard output.
     pub stdout: StdoutSink,
+}
+
+impl Default for Sinks {
+    fn default() -> Self {
+        Sinks { queue: 4 << 20, file: FileSink::default(), stdout: StdoutSink::default() }
+    }
 }
 
 /// A file with rotation.

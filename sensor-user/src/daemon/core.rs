@@ -9,15 +9,16 @@ use std::time::SystemTime;
 use sensor_ebpf::tag::Tag;
 
 use super::config::{Config, ConfigError};
-use super::hub::{About, Hub, Record};
+use super::hub::Hub;
 use super::library::{self, Library, variables_of};
 use super::metrics::Violations;
+use super::past::Past;
 use super::processes;
 use super::sink::Sinks;
 use crate::api::types::{self, AgentId, Canary, NewAgent, Reloaded};
 use crate::engine::state::{AgentFile, Origin, PolicySource};
 use crate::engine::{Engine, EngineError, Identity};
-use crate::event::json;
+use crate::event::json::{Line, Subject};
 use crate::event::subject::printable;
 use crate::kernel::adopt::Arrival;
 use crate::kernel::error::KernelError;
@@ -107,6 +108,8 @@ pub struct Core {
     pub canary: Mutex<Canary>,
     /// How often in a row each agent was found without a process.
     empty: Mutex<HashMap<Tag, u32>>,
+    /// Held while losses are said.
+    pub reporting: Mutex<()>,
 }
 
 /// Locks; a panic elsewhere has not broken what is behind it.
@@ -122,9 +125,10 @@ impl Core {
         engine: Engine,
         arrival: Arrival,
         sinks: Sinks,
+        past: Past,
     ) -> Result<Core, EngineError> {
         Ok(Core {
-            hub: Hub::new(sinks, config.limits.backlog),
+            hub: Hub::new(sinks, past, config.limits.backlog),
             config: Mutex::new(Arc::new(config)),
             config_path,
             violations: Violations::default(),
@@ -135,6 +139,7 @@ impl Core {
             since: SystemTime::now(),
             canary: Mutex::default(),
             empty: Mutex::default(),
+            reporting: Mutex::default(),
         })
     }
 
@@ -172,31 +177,8 @@ impl Core {
 
     /// Says in the stream what the daemon did.
     pub fn notice(&self, what: &str, agent: Option<&AgentFile>, detail: Option<&str>) {
-        let (about, line) = match agent {
-            None => (None, json::notice(what, None, detail)),
-            Some(agent) => {
-                let engine = self.engine();
-                let about = about(&engine, agent);
-                let version = engine.version(agent.table).map_or("", |version| &version.digest);
-                let id = about.id.to_string();
-                let subject = json::Subject {
-                    agent: &about.name,
-                    agent_id: &id,
-                    policy: &about.policy,
-                    version,
-                };
-                let line = json::notice(what, Some(subject), detail);
-                (Some(about), line)
-            }
-        };
-        self.hub.publish(Record {
-            line,
-            time: SystemTime::now(),
-            agent: about,
-            op: None,
-            rights: Vec::new(),
-            verdict: None,
-        });
+        let of = agent.map(|agent| subject(&self.engine(), agent));
+        self.hub.publish(Line::notice(what, of, detail));
     }
 
     /// Makes an agent that has no process yet.
@@ -382,42 +364,6 @@ impl Core {
         }
     }
 
-    /// Says in the stream what each agent lost since it was last said.
-    pub fn report_losses(&self) {
-        let mut records = Vec::new();
-        {
-            let engine = self.engine();
-            let Some(progress) = engine.progress() else { return };
-            for agent in engine.agents() {
-                let tag = agent.tag();
-                let Ok(counters) = engine.counters(tag) else { continue };
-                let (_, reported) = progress.of(agent.slot);
-                if counters.lost > reported {
-                    let about = about(&engine, agent);
-                    let id = about.id.to_string();
-                    let digest = engine.version(agent.table).map_or("", |v| &v.digest);
-                    let subject = json::Subject {
-                        agent: &about.name,
-                        agent_id: &id,
-                        policy: &about.policy,
-                        version: digest,
-                    };
-                    let now = SystemTime::now();
-                    let lost = counters.lost - reported;
-                    let line = json::loss(subject, lost, counters.lost, now);
-                    records.push((agent.slot, counters.lost, about, line, now));
-                }
-            }
-            for (slot, total, ..) in &records {
-                progress.reported(*slot, *total);
-            }
-        }
-        for (_, _, about, line, time) in records {
-            let (op, verdict, rights) = (None, None, Vec::new());
-            self.hub.publish(Record { line, time, agent: Some(about), op, rights, verdict });
-        }
-    }
-
     /// Whether a text can be put in force for anybody.
     pub fn try_policy(&self, source: &Source) -> Result<(), Refusal> {
         library::compile_for(source, &library::nobody(), false).map(drop).map_err(Refusal::Bad)
@@ -494,11 +440,18 @@ impl Core {
 /// What a policy of the directory is compiled with: variables, and whether it is only audited.
 type Key = (BTreeMap<String, String>, bool);
 
-/// Who a record about an agent is about.
-pub fn about(engine: &Engine, agent: &AgentFile) -> About {
-    let policy = engine.version(agent.table).map_or("unknown", |version| &version.policy);
-    let id = agent.tag().into();
-    About { id, name: agent.name.clone(), policy: policy.to_owned(), uid: agent.uid }
+/// An agent, as lines name it.
+pub fn subject(engine: &Engine, agent: &AgentFile) -> Subject<'static> {
+    // As it is now: it may have been put under another version since.
+    let table = engine.agent(agent.tag()).map_or(agent.table, |agent| agent.table);
+    let version = engine.version(table);
+    Subject {
+        agent: agent.name.clone().into(),
+        agent_id: AgentId::from(agent.tag()).to_string().into(),
+        owner: Some(agent.uid),
+        policy: version.map_or("unknown", |version| &version.policy).to_owned().into(),
+        version: version.map_or("", |version| &version.digest).to_owned().into(),
+    }
 }
 
 /// The variables of an agent that `peer` asks for.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::core::{Core, Peer, Refusal, lock, no_policy};
 use crate::api::types::{HookStatus, Policy, Reloaded, Status};
+use crate::engine::slots::Version;
 use crate::kernel::adopt::Arrival;
 use crate::kernel::object::VERSION;
 use crate::policy::{self, Source};
@@ -146,8 +147,16 @@ pub fn put_policy(core: &Core, name: &str, text: &str) -> Result<Reloaded, Refus
     Err(Refusal::Conflict(format!("nothing was changed: {problem}")))
 }
 
-/// Removes a policy's file. Agents under it stay under it.
-pub fn remove_policy(core: &Core, name: &str) -> Result<Reloaded, Refusal> {
+/// Removes a policy's file. Agents under it stay under it; without `force` it stays while there are.
+pub fn remove_policy(core: &Core, name: &str, force: bool) -> Result<Reloaded, Refusal> {
+    let under = |(version, users): (&Version, usize)| (version.policy == name).then_some(users);
+    let agents: usize = core.engine().policies().filter_map(under).sum();
+    if agents > 0 && !force {
+        return Err(Refusal::Conflict(format!(
+            "{agents} agents are under the policy {name:?}; end them first, or force it: they stay under \
+             it then as they are"
+        )));
+    }
     let file = {
         let library = core.library();
         let entry = library.entries().get(name).ok_or_else(|| no_policy(&library, name))?;

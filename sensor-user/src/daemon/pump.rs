@@ -1,93 +1,84 @@
 //! From the ring to the way out: decodes each event, joins it with its agent and rule, and gives its
-//! room in the ring back when the sinks have it.
+//! room in the ring back when the file has it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sensor_ebpf::tag::Tag;
 
-use super::core::{Core, about};
-use super::hub::{About, Record};
-use crate::engine::Engine;
+use super::core::Core;
+use crate::api::types::AgentId;
 use crate::engine::stream::Stream;
-use crate::event::{Context, Event, boot_time, json};
+use crate::event::decode::DecodeError;
+use crate::event::json::{Line, Process, Violation};
+use crate::event::{Context, Event, boot_time};
 
-/// Events that are passed on before anybody else gets the engine.
+/// Events that are passed on before anybody else gets the thread.
 const BATCH: usize = 64;
 
 /// Passes events on for as long as the daemon runs.
 pub async fn pump(core: Arc<Core>, mut stream: Stream) -> std::io::Result<()> {
+    let mut written = core.hub.take_written();
     loop {
-        drain(&core, &mut stream).await;
+        while batch(&core, &mut stream, &mut written) {
+            tokio::task::yield_now().await;
+        }
+        core.report_losses();
         stream.ready().await?;
     }
 }
 
-/// Passes on what is there.
-async fn drain(core: &Core, stream: &mut Stream) {
-    while batch(core, stream) {
-        tokio::task::yield_now().await;
-    }
-    core.report_losses();
-}
-
 /// Passes on some; whether there may be more.
-fn batch(core: &Core, stream: &mut Stream) -> bool {
-    let engine = core.engine();
+fn batch(core: &Core, stream: &mut Stream, written: &mut Option<(String, u64)>) -> bool {
     let boot = boot_time();
     for _ in 0..BATCH {
-        let taken = stream.take(|event| match event {
-            Ok(event) => {
-                let slot = event.header.agent;
-                let known = engine.agent(tag(&event)).is_some();
-                let record = record(&engine, &event, boot);
-                let policy = record.agent.as_ref().map_or("unknown", |agent| &agent.policy);
-                let (op, verdict) = (record.op.unwrap_or("unknown"), event.verdict.name());
-                core.violations.count(policy, op, verdict);
-                core.hub.publish(record);
-                if let Some(progress) = engine.progress().filter(|_| known) {
-                    progress.passed(slot);
-                }
+        let pass = |event: Result<Event, DecodeError>| {
+            let known = written.take();
+            if !event.as_ref().is_ok_and(|event| is(event, known)) {
+                pass(core, event, boot);
             }
-            // Of programs of another version would be refused before; this is a damaged record.
-            Err(error) => core.hub.publish(trouble(&error.to_string())),
-        });
-        if taken.is_none() {
+        };
+        if stream.take(pass).is_none() {
             return false;
         }
     }
     true
 }
 
+/// Whether an event is the one that the daemon before this had written already when it was killed.
+fn is(event: &Event, written: Option<(String, u64)>) -> bool {
+    written == Some((AgentId::from(tag(event)).to_string(), event.header.seq))
+}
+
 fn tag(event: &Event) -> Tag {
     Tag { agent: event.header.agent, epoch: event.header.epoch }
 }
 
-/// The record of an event.
-fn record(engine: &Engine, event: &Event, boot: SystemTime) -> Record {
+/// Passes one event on.
+fn pass(core: &Core, event: Result<Event, DecodeError>, boot: SystemTime) {
+    let event = match event {
+        Ok(event) => event,
+        // Of programs of another version would be refused before; this is a damaged record.
+        Err(error) => {
+            let detail = error.to_string();
+            core.hub.publish(Line::notice("an event could not be read", None, Some(&detail)));
+            return;
+        }
+    };
+    let tag = tag(&event);
     let time = boot + Duration::from_nanos(event.header.time);
-    let unknown = Context { agent: "unknown", policy: "unknown", version: "", rule: None };
-    let context = engine.context(event).unwrap_or(unknown);
-    let agent = engine
-        .agent(tag(event))
-        .map(|agent| About { policy: context.policy.to_owned(), ..about(engine, agent) });
-    Record {
-        line: json::Line::new(event, context, time).text(),
-        time,
-        agent,
-        op: event.hook.name(),
-        rights: event.requested.names().collect(),
-        verdict: Some(event.verdict.name()),
-    }
-}
-
-fn trouble(what: &str) -> Record {
-    Record {
-        line: json::notice("an event could not be read", None, Some(what)),
-        time: SystemTime::now(),
-        agent: None,
-        op: None,
-        rights: Vec::new(),
-        verdict: None,
+    let violation = {
+        let engine = core.engine();
+        let unknown = Context::unknown();
+        let context = engine.context(&event).unwrap_or(unknown);
+        let op = event.hook.name().unwrap_or("unknown");
+        core.violations.count(context.policy, op, event.verdict.name());
+        Violation::new(&event, context, time, Process::default()).into_owned()
+    };
+    // Not with the engine in hand: a disk may be slow.
+    core.hub.publish(Line::Violation(Box::new(violation)));
+    let engine = core.engine();
+    if let Some(progress) = engine.progress().filter(|_| engine.agent(tag).is_some()) {
+        progress.passed(tag.agent);
     }
 }

@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 
 use super::core::{Core, Peer, Refusal, forbidden};
 use super::{canary, follow, manage, metrics};
-use crate::api::types::{AgentId, EventQuery, Failure, NewAgent, NewProcess, PutPolicy};
+use crate::api::LAST;
+use crate::api::types::{AgentId, EventQuery, Failure, NewAgent, NewProcess, PutPolicy, Removal};
 
 /// The body of an answer.
 pub type Body = BoxBody<Bytes, Infallible>;
@@ -94,17 +95,20 @@ async fn route(
         (Method::DELETE, ["v1", "policies", name]) => {
             root("remove policies")?;
             let name = (*name).to_owned();
-            json(&blocking(move || manage::remove_policy(&core, &name)).await?)
+            let Removal { force } = read_query(query)?;
+            json(&blocking(move || manage::remove_policy(&core, &name, force)).await?)
         }
         (Method::POST, ["v1", "reload"]) => {
             root("reload policies")?;
             json(&blocking(move || core.reload()).await?)
         }
         (Method::GET, ["v1", "events"]) => {
-            let query: EventQuery = serde_urlencoded::from_str(query)
-                .map_err(|error| Refusal::Bad(format!("the query: {error}")))?;
+            let query: EventQuery = read_query(query)?;
             streaming.store(true, Ordering::Relaxed);
-            Ok(typed("application/x-ndjson", follow::body(&core, peer, query)))
+            let (last, body) = follow::body(core, peer.uid, query);
+            let mut response = typed("application/x-ndjson", body);
+            response.headers_mut().insert(LAST, last.into());
+            Ok(response)
         }
         (Method::GET, ["metrics"]) => {
             root("read metrics")?;
@@ -140,21 +144,28 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
+/// Reads a query.
+pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Refusal> {
+    serde_urlencoded::from_str(query).map_err(|error| Refusal::Bad(format!("the query: {error}")))
+}
+
 /// Reads a body of JSON.
-async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
+pub async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Refusal> {
     let body = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_MAX).collect()).await;
     let body = body.map_err(|_| Refusal::Bad("the body took too long".to_owned()))?;
     let body = body.map_err(|error| Refusal::Bad(format!("the body: {error}")))?.to_bytes();
     serde_json::from_slice(&body).map_err(|error| Refusal::Bad(format!("the body: {error}")))
 }
 
-fn typed(kind: &'static str, body: Body) -> Response<Body> {
+/// An answer of another kind.
+pub fn typed(kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
-fn json(value: &impl Serialize) -> Result<Response<Body>, Refusal> {
+/// An answer of JSON.
+pub fn json(value: &impl Serialize) -> Result<Response<Body>, Refusal> {
     let mut text =
         serde_json::to_string(value).map_err(|error| Refusal::Failed(error.to_string()))?;
     text.push('\n');
@@ -170,7 +181,8 @@ fn done((): ()) -> Result<Response<Body>, Refusal> {
     Ok(with(StatusCode::NO_CONTENT, Response::new(Full::default().boxed())))
 }
 
-fn refuse(refusal: &Refusal) -> Response<Body> {
+/// The answer that says no.
+pub fn refuse(refusal: &Refusal) -> Response<Body> {
     let status = match refusal {
         Refusal::Bad(_) => StatusCode::BAD_REQUEST,
         Refusal::Forbidden(_) => StatusCode::FORBIDDEN,

@@ -1,7 +1,9 @@
 //! The control socket: who is let in, how much of it there may be at once, and how long it may take.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
+use std::future::Future;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,13 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::config::Limits;
 use super::core::{Core, Peer, lock};
-use super::routes;
+use super::routes::{self, Body};
 use crate::kernel::sys;
 
 /// How long a request's head may take.
@@ -39,6 +45,46 @@ pub fn listen(at: &Path) -> io::Result<UnixListener> {
     // Anybody may ask; what is answered depends on who.
     fs::set_permissions(at, fs::Permissions::from_mode(0o666))?;
     Ok(listener)
+}
+
+/// What is served: the daemon, or in tests something in its place.
+pub trait House: Send + Sync + 'static {
+    /// How many may come in.
+    fn limits(&self) -> Limits;
+
+    /// Whether a process bears no tag; `false` also where that cannot be told.
+    fn is_free(&self, pid: i32) -> bool;
+
+    /// Answers a request. `streaming` is set where the answer goes on for as long as it is read.
+    fn answer(
+        self: Arc<Self>,
+        peer: Peer,
+        request: Request<Incoming>,
+        streaming: Arc<AtomicBool>,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl House for Core {
+    fn limits(&self) -> Limits {
+        self.config().limits.clone()
+    }
+
+    fn is_free(&self, pid: i32) -> bool {
+        // The kernel's programs refuse an agent before it gets here; this is for a socket that an
+        // untagged process handed on. A peer that has ended can be nobody's agent any more, and asks
+        // nothing.
+        let process = sys::pidfd_open(pid);
+        process.is_ok_and(|process| matches!(self.tags.of(process.as_fd()), Ok(None)))
+    }
+
+    fn answer(
+        self: Arc<Self>,
+        peer: Peer,
+        request: Request<Incoming>,
+        streaming: Arc<AtomicBool>,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        routes::answer(self, peer, request, streaming)
+    }
 }
 
 /// Connections that are open, by user.
@@ -64,8 +110,7 @@ impl Drop for Ticket {
 }
 
 /// Lets a connection in, if there is room.
-fn admit(open: &Arc<Open>, core: &Core, uid: u32) -> Option<Ticket> {
-    let limits = core.config().limits.clone();
+fn admit(open: &Arc<Open>, limits: &Limits, uid: u32) -> Option<Ticket> {
     let mut counts = lock(&open.0);
     let all: usize = counts.values().sum();
     let own = counts.get(&uid).copied().unwrap_or(0);
@@ -81,7 +126,7 @@ fn admit(open: &Arc<Open>, core: &Core, uid: u32) -> Option<Ticket> {
 }
 
 /// Serves for as long as the daemon runs.
-pub async fn serve(core: Arc<Core>, listener: UnixListener) {
+pub async fn serve(house: Arc<impl House>, listener: UnixListener) {
     let open = Arc::new(Open::default());
     loop {
         let stream = match listener.accept().await {
@@ -92,30 +137,27 @@ pub async fn serve(core: Arc<Core>, listener: UnixListener) {
                 continue;
             }
         };
-        let Some(peer) = identify(&core, &stream) else {
+        let Some(peer) = identify(&*house, &stream) else {
             turn_away(&stream, "403 Forbidden", "an agent may not control what confines it");
             continue;
         };
-        let Some(ticket) = admit(&open, &core, peer.uid) else {
+        let Some(ticket) = admit(&open, &house.limits(), peer.uid) else {
             turn_away(&stream, "503 Service Unavailable", "too many connections; try again later");
             continue;
         };
-        tokio::spawn(converse(core.clone(), stream, peer, ticket));
+        let house = house.clone();
+        tokio::spawn(async move {
+            converse(house, stream, peer).await;
+            drop(ticket);
+        });
     }
 }
 
 /// Who connected; `None` if it bears a tag, or cannot be told.
-fn identify(core: &Core, stream: &UnixStream) -> Option<Peer> {
+fn identify(house: &impl House, stream: &UnixStream) -> Option<Peer> {
     let credentials = stream.peer_cred().ok()?;
     let pid = credentials.pid()?;
-    // The kernel's programs refuse an agent before it gets here; this is for a socket that an
-    // untagged process handed on. A peer that has ended can be nobody's agent any more, and asks
-    // nothing.
-    let process = sys::pidfd_open(pid).ok()?;
-    match core.tags.of(process.as_fd()) {
-        Ok(None) => Some(Peer { uid: credentials.uid(), pid: pid.cast_unsigned() }),
-        _ => None,
-    }
+    house.is_free(pid).then(|| Peer { uid: credentials.uid(), pid: pid.cast_unsigned() })
 }
 
 /// Answers without reading.
@@ -130,13 +172,15 @@ fn turn_away(stream: &UnixStream, status: &str, why: &str) {
 }
 
 /// One connection, one exchange.
-async fn converse(core: Arc<Core>, stream: UnixStream, peer: Peer, _ticket: Ticket) {
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    house: Arc<impl House>,
+    stream: S,
+    peer: Peer,
+) {
     let streaming = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| {
-        let (core, streaming) = (core.clone(), streaming.clone());
-        async move {
-            Ok::<_, std::convert::Infallible>(routes::answer(core, peer, request, streaming).await)
-        }
+        let (house, streaming) = (house.clone(), streaming.clone());
+        async move { Ok::<_, Infallible>(house.answer(peer, request, streaming).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -153,3 +197,6 @@ async fn converse(core: Arc<Core>, stream: UnixStream, peer: Peer, _ticket: Tick
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,7 @@ pub async fn clock(core: Arc<Core>) {
         let core = core.clone();
         let work: fn(&Core) = tokio::select! {
             _ = sweeps.tick() => Core::sweep,
-            _ = losses.tick() => Core::report_losses,
+            _ = losses.tick() => Core::report,
         };
         let _ = tokio::task::spawn_blocking(move || work(&core)).await;
     }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use sensor_user::event::decode::decode;
-use sensor_user::event::json::Line;
+use sensor_user::event::json::{Line, Process};
 use sensor_user::event::{Context, human};
 
 /// The target.
@@ -15,10 +15,16 @@ pub fn run(data: &[u8]) {
             return;
         }
     };
-    let context = Context { agent: "agent", policy: "policy", version: "0", rule: None };
-    let line = human::line(&event, context);
+    let context =
+        Context { agent: "agent", owner: None, policy: "policy", version: "0", rule: None };
+    let line = human::line(&event, context.clone());
     assert!(!without_styles(&line).chars().any(char::is_control), "{line:?}");
-    let json = serde_json::to_string(&Line::new(&event, context, SystemTime::UNIX_EPOCH));
+    let json = serde_json::to_string(&Line::violation(
+        &event,
+        context,
+        SystemTime::UNIX_EPOCH,
+        Process::default(),
+    ));
     let json = json.expect("an event is JSON");
     assert!(!json.contains('\n'), "{json}");
     let value: Result<serde_json::Value, _> = serde_json::from_str(&json);

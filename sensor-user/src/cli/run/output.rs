@@ -47,7 +47,7 @@ impl Output {
             Verdict::Allow | Verdict::Audit => self.reported += 1,
         }
         if let Some(mut log) = self.log.take() {
-            match self.append(&mut log, event, context) {
+            match self.append(&mut log, event, context.clone()) {
                 Ok(()) => self.log = Some(log),
                 Err(error) => self.trouble(&format!("cannot write to the log any more: {error}")),
             }
@@ -60,7 +60,9 @@ impl Output {
     fn append(&self, log: &mut File, event: &Event, context: Context<'_>) -> io::Result<()> {
         let time = self.boot + Duration::from_nanos(event.header.time);
         // One write a line, so that a line is never half there for whoever follows the file.
-        log.write_all(json::Line::new(event, context, time).text().as_bytes())
+        log.write_all(
+            json::Line::violation(event, context, time, json::Process::default()).text().as_bytes(),
+        )
     }
 
     /// Says why the command was not started.

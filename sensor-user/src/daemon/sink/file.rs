@@ -4,16 +4,20 @@ use std::fs::{self, DirBuilder, File as StdFile, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::super::config::FileSink;
-use super::Sink;
+use super::super::hub::Record;
+use super::{Sink, Taken, gap};
 
 pub struct File {
     config: FileSink,
     file: StdFile,
     len: u64,
+    /// Lines that were missed since the last that was written.
+    gap: u64,
 }
 
 impl File {
@@ -29,7 +33,7 @@ impl File {
         }
         let (file, len) =
             open(path).with_context(|| format!("cannot open the event log {}", path.display()))?;
-        Ok(File { config: config.clone(), file, len })
+        Ok(File { config: config.clone(), file, len, gap: 0 })
     }
 
     /// Puts the file aside and begins another. Where that fails the file just grows.
@@ -64,11 +68,30 @@ fn open(path: &Path) -> io::Result<(StdFile, u64)> {
 }
 
 impl Sink for File {
-    fn name(&self) -> &'static str {
-        "file"
+    fn write(&mut self, records: &[Arc<Record>]) -> io::Result<Taken> {
+        for record in records {
+            let written = self.fill_gap().and_then(|()| self.append(record.text.as_bytes()));
+            if let Err(error) = written {
+                self.gap += 1;
+                return Err(error);
+            }
+        }
+        Ok(Taken { done: records.len(), refused: 0 })
+    }
+}
+
+impl File {
+    /// Says how many lines are missing, before the first that is not.
+    fn fill_gap(&mut self) -> io::Result<()> {
+        if self.gap > 0 {
+            self.append(gap("file", self.gap).text.as_bytes())?;
+            self.gap = 0;
+        }
+        Ok(())
     }
 
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+    /// One line, as a whole or not at all.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
         if self.len > 0 && self.len + line.len() as u64 > self.config.max_size {
             self.rotate()?;
         }
@@ -97,7 +120,7 @@ mod tests {
         let config = FileSink { enabled: true, path: path.clone(), max_size: 100, keep: 2 };
         let mut sink = File::open(&config).unwrap();
         for number in 0..10 {
-            sink.write(format!("{number}{}\n", "x".repeat(38)).as_bytes()).unwrap();
+            sink.append(format!("{number}{}\n", "x".repeat(38)).as_bytes()).unwrap();
         }
         let first = |path: &Path| fs::read_to_string(path).unwrap().chars().next();
         assert_eq!(first(&path), Some('8'));
@@ -106,7 +129,7 @@ mod tests {
         assert!(!aside(&path, 3).exists());
         // What is there already counts.
         let mut sink = File::open(&config).unwrap();
-        sink.write(&[b'y'; 40]).unwrap();
+        sink.append(&[b'y'; 40]).unwrap();
         assert_eq!(first(&path), Some('y'));
         fs::remove_dir_all(&dir).unwrap();
     }
