@@ -1,12 +1,16 @@
 //! The command line: one verb a file. The only module that prints.
 
+mod asking;
 mod completions;
 mod daemon;
 mod doctor;
 mod explain;
 mod man;
 mod policy;
+mod ps;
 mod run;
+mod status;
+mod tail;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,6 +30,9 @@ struct Cli {
 enum Verb {
     Run(run::Args),
     Daemon(daemon::Args),
+    Tail(tail::Args),
+    Ps(ps::Args),
+    Status(status::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
     Policy(policy::Args),
@@ -53,6 +60,9 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(args),
         Verb::Daemon(args) => daemon::run(args),
         Verb::Canary { cage } => crate::daemon::canary::sing(&cage).map(|()| ExitCode::SUCCESS),
+        Verb::Tail(args) => tail::run(&args),
+        Verb::Ps(args) => ps::run(&args),
+        Verb::Status(args) => status::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Policy(args) => policy::run(&args),
