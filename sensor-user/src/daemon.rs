@@ -8,7 +8,9 @@
 //! signals, files, clock ─[watch]→ core
 //! ```
 
+mod agents;
 pub mod canary;
+mod change;
 pub mod config;
 mod core;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod losses;
 mod manage;
 mod metrics;
 pub(crate) mod past;
+mod peer;
 mod processes;
 mod pump;
 mod routes;

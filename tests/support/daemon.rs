@@ -1,10 +1,15 @@
 //! The real `picket`, as a daemon with directories of its own, and asking it things. Its kernel side is
 //! not the one of the [`fence`](super::fence): both are in force at once, and each knows its own tags.
+//!
+//! Bringing a kernel side into force takes half a minute on an emulated machine, so there is one that
+//! the tests have in turns: the first daemon makes it, the others adopt it.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -48,17 +53,41 @@ pub fn manifest(name: &str, spec: &str) -> String {
     )
 }
 
-/// Everything that belongs to a daemon, each in a place of its own; gone when the test is over.
+/// Held by the test that has the common kernel side.
+static COMMON: Mutex<()> = Mutex::new(());
+
+/// Everything that belongs to a daemon, each in a place of its own; gone when the test is over, but for
+/// the common kernel side.
 pub struct Home {
     root: PathBuf,
     pins: PathBuf,
+    state: PathBuf,
+    common: Option<MutexGuard<'static, ()>>,
+    /// Whether agents of the tests before may still be there.
+    used: Cell<bool>,
 }
 
 impl Home {
-    /// With an empty directory of policies and no kernel side.
+    /// With an empty directory of policies and the kernel side that the tests have in common.
     pub fn new(name: &str) -> Home {
-        let root = Path::new("/run").join(format!("picket-daemon-{name}"));
-        let home = Home { root, pins: Path::new(pins::ROOT).join(format!("daemon-{name}")) };
+        let guard = COMMON.lock().unwrap_or_else(PoisonError::into_inner);
+        Home::made(name, "common", Some(guard))
+    }
+
+    /// With an empty directory of policies and no kernel side.
+    pub fn apart(name: &str) -> Home {
+        Home::made(name, name, None)
+    }
+
+    fn made(name: &str, side: &str, common: Option<MutexGuard<'static, ()>>) -> Home {
+        let run = Path::new("/run");
+        let home = Home {
+            root: run.join(format!("picket-daemon-{name}")),
+            pins: Path::new(pins::ROOT).join(format!("daemon-{side}")),
+            state: run.join(format!("picket-daemon-state-{side}")),
+            used: Cell::new(common.is_some()),
+            common,
+        };
         home.clean();
         fs::create_dir_all(home.policies()).unwrap();
         home.configure("");
@@ -66,8 +95,11 @@ impl Home {
     }
 
     fn clean(&self) {
-        let _ = fs::remove_dir_all(&self.pins);
         let _ = fs::remove_dir_all(&self.root);
+        if self.common.is_none() {
+            let _ = fs::remove_dir_all(&self.pins);
+            let _ = fs::remove_dir_all(&self.state);
+        }
     }
 
     /// The pins of its kernel side.
@@ -76,8 +108,8 @@ impl Home {
     }
 
     /// What it must know after a restart.
-    pub fn state(&self) -> PathBuf {
-        self.root.join("state")
+    pub fn state(&self) -> &Path {
+        &self.state
     }
 
     /// The directory of policies.
@@ -174,6 +206,12 @@ impl Home {
             assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.printed());
             daemon.get::<Value>("/v1/health").ok()
         });
+        if self.used.take() {
+            for agent in daemon.agents() {
+                let path = format!("/v1/agents/{}", agent.id);
+                daemon.act(Method::DELETE, &path, None::<&()>).unwrap();
+            }
+        }
         daemon
     }
 

@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime};
 
 use sensor_ebpf::hook::Hook;
 
-use super::core::{Core, Peer, lock};
+use super::core::{Core, lock};
+use super::peer::Peer;
 use crate::api::types::{AgentId, Canary, NewAgent, PolicyText, Probe};
 use sensor_ebpf::tag::Tag;
 

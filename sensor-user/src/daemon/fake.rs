@@ -11,10 +11,10 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 
 use super::config::Limits;
-use super::core::{Peer, Refusal};
 use super::follow::{self, Source};
 use super::hub::Hub;
 use super::past::Past;
+use super::peer::{Peer, Refusal};
 use super::routes::{self, Body};
 use super::serve::{self, House};
 use super::sink::Sinks;

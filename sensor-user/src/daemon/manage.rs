@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::core::{Core, Peer, Refusal, lock, no_policy};
+use super::core::{Core, lock};
+use super::peer::{Peer, Refusal, no_policy};
 use crate::api::types::{HookStatus, Policy, Reloaded, Status};
 use crate::engine::slots::Version;
 use crate::kernel::adopt::Arrival;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
-use super::core::{Core, Peer, lock};
+use super::core::{Core, lock};
 use super::manage;
+use super::peer::Peer;
 use crate::kernel::adopt::Host;
 
 /// What the text is.

@@ -14,7 +14,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::core::{Core, Peer, Refusal, forbidden};
+use super::core::Core;
+use super::peer::{Peer, Refusal, forbidden};
 use super::{canary, follow, manage, metrics};
 use crate::api::LAST;
 use crate::api::types::{AgentId, EventQuery, Failure, NewAgent, NewProcess, PutPolicy, Removal};

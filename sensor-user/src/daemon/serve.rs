@@ -21,7 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::config::Limits;
-use super::core::{Core, Peer, lock};
+use super::core::{Core, lock};
+use super::peer::Peer;
 use super::routes::{self, Body};
 use crate::kernel::sys;
 

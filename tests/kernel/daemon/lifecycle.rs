@@ -13,7 +13,7 @@ use crate::support::sys::EACCES;
 
 #[test]
 fn a_daemon_is_ready_when_its_canary_was_refused_everything_and_leaves_its_pins() {
-    let home = Home::new("ready");
+    let home = Home::apart("ready");
     let daemon = home.start();
     let status = daemon.status();
     let free: Vec<_> = status.canary.probes.iter().filter(|probe| !probe.refused).collect();
