@@ -1,5 +1,6 @@
 //! Starting, stopping, dying, and coming back.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixStream;
 
@@ -60,14 +61,15 @@ fn a_killed_daemon_leaves_its_agents_confined_and_the_next_one_goes_on() {
     let pids: Vec<u32> = agents[0].processes.iter().map(|process| process.pid).collect();
     assert_eq!(pids, [inside.pid().cast_unsigned()]);
     assert_eq!(inside.try_to(SECRET), Err(EACCES), "with the next one there");
-    // What happened while nobody was there was kept by the ring.
+    // What happened while nobody was there was kept by the ring. One that the log got while its daemon
+    // was killed may be there twice.
     let numbers = eventually("three violations in the log", || {
         let records = home.records();
         let own = records.iter().filter(|record| record["agent_id"] == id.to_string());
-        let numbers: Vec<u64> = own.filter_map(|record| record["seq"].as_u64()).collect();
+        let numbers: BTreeSet<u64> = own.filter_map(|record| record["seq"].as_u64()).collect();
         (numbers.len() >= 3).then_some(numbers)
     });
-    assert_eq!(numbers, [0, 1, 2]);
+    assert!(numbers.into_iter().eq([0, 1, 2]));
     drop(inside);
     eventually("the agent is noticed to have ended", || daemon.agents().is_empty().then_some(()));
     assert_eq!(outside.try_to(SECRET), Ok(()), "without a tag");
