@@ -6,6 +6,7 @@
 mod demo;
 pub mod guest;
 pub(crate) mod kernel;
+mod lanes;
 mod plain;
 pub mod summary;
 
@@ -48,6 +49,9 @@ pub struct Args {
     /// Let each of the catalogue's races go on for so long, where two seconds are the rule
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_vm")]
     soak: Option<u32>,
+    /// How many guests to run at once [default: one for each processor]
+    #[arg(long, value_name = "N", conflicts_with = "no_vm")]
+    guests: Option<usize>,
     /// Also try the catalogue of ways around the fence, fuzz each target for a moment, and do ordinary
     /// work under the policies that ship and CPython's own tests in each guest; takes an hour more
     #[arg(long, conflicts_with_all = ["no_vm", "no_plain", "suite", "filter"])]
@@ -78,7 +82,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         // The catalogue takes as long as everything else together.
         let usual = (filter.is_none() && !args.thorough).then_some(kernel::Suite::Kernel);
         let suite = args.suite.or(usual);
-        let choice = kernel::Choice { kernels, filter, suite, open: args.open, soak: args.soak };
+        let lanes = args.guests.unwrap_or_else(lanes::usual);
+        let (open, soak) = (args.open, args.soak);
+        let choice = kernel::Choice { kernels, filter, suite, open, soak, lanes };
         kernel::run(&choice, &mut summary)?;
         if filter.is_none() && !args.no_plain && args.suite.is_none() {
             if args.thorough {

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::summary::{Counting, Summary};
+use super::{
+    lanes::{self, Labelled},
+    summary::{Counting, Summary},
+};
 use crate::{
     setup::{self, Need, kernels::Kernel},
     vm::{Failure, Input, Machine, Streams, programs},
@@ -37,6 +40,8 @@ pub struct Choice<'a> {
     pub open: bool,
     /// How many seconds each race goes on.
     pub soak: Option<u32>,
+    /// How many guests run at once.
+    pub lanes: usize,
 }
 
 /// Memory of the guest in MiB. Each policy that is loaded takes four.
@@ -78,23 +83,34 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
     }
     let needs: Vec<_> = choice.kernels.iter().map(|kernel| Need::Kernel(*kernel)).collect();
     setup::ensure(&[&[Need::Machine], &needs[..]].concat())?;
-    for kernel in choice.kernels {
-        for (suite, programs, known) in &found {
-            on(*kernel, *suite, programs, choice, *known, summary)?;
-        }
+    let jobs: Vec<_> = found
+        .iter()
+        .flat_map(|(suite, programs, known)| {
+            let job =
+                |kernel: &Kernel| Job { kernel: *kernel, suite: *suite, programs, known: *known };
+            choice.kernels.iter().map(job)
+        })
+        .collect();
+    let labelled = jobs.len() > 1 && choice.lanes > 1;
+    for part in lanes::run(choice.lanes, &jobs, |job| on(job, choice, labelled))? {
+        summary.join(part);
     }
     Ok(())
 }
 
-/// Runs the tests on one kernel.
-fn on(
+/// A suite on a kernel.
+struct Job<'a> {
     kernel: Kernel,
     suite: Suite,
-    programs: &Programs,
-    choice: &Choice<'_>,
+    programs: &'a Programs,
+    /// How many tests there are.
     known: u64,
-    summary: &mut Summary,
-) -> Result<()> {
+}
+
+/// Runs the tests on one kernel.
+fn on(job: &Job<'_>, choice: &Choice<'_>, labelled: bool) -> Result<Summary> {
+    let Job { kernel, suite, programs, known } = *job;
+    let mut summary = Summary::default();
     let name = format!("{} {}", suite.target(), kernel.name());
     eprintln!("test: {name}");
     let start = Instant::now();
@@ -113,7 +129,9 @@ fn on(
     let open = choice.open.then_some("--include-ignored");
     let own = [suite.program(), "--test-threads=1"];
     let command = own.into_iter().chain(choice.filter).chain(open);
-    let (mut stdout, mut stderr) = (Counting::new(io::stdout()), io::stderr());
+    let label = labelled.then(|| name.clone());
+    let mut stdout = Counting::new(Labelled::new(io::stdout(), label.clone()));
+    let mut stderr = Labelled::new(io::stderr(), label);
     let streams = Streams { stdin: Input::Empty, stdout: &mut stdout, stderr: &mut stderr };
     let outcome = machine.run(command, streams);
     let counts = stdout.counts;
@@ -132,7 +150,7 @@ fn on(
         Ok(_) => None,
     };
     summary.add(&name, start, counts, trouble);
-    Ok(())
+    Ok(summary)
 }
 
 /// What a suite consists of.

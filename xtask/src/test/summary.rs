@@ -107,6 +107,11 @@ impl Summary {
         self.parts.push(Part { name: name.to_owned(), counts, took: start.elapsed(), trouble });
     }
 
+    /// Adds what another has.
+    pub fn join(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+    }
+
     /// Whether something ran and nothing failed.
     pub fn good(&self) -> bool {
         let total = self.total();
