@@ -44,12 +44,18 @@ pub fn check(row: &Row, attack: &Attack) -> Result<(), Wrong> {
         let arena = Arena::new(&format!("bypass_{}", row.number), uid);
         arena.reset();
         let agent = fence.agent(arena.dir(), &spec(attack.policy, &arena));
+        if attack.cut_off {
+            fence.cut_off(&agent);
+        }
         for way in attack.ways {
             let tried = Tried { attack, way, arena: &arena, agent: &agent };
             tried.check(&mut fence).map_err(|wrong| {
                 let who = if uid == 0 { "root" } else { "a user" };
                 Wrong(format!("{} ({}, as {who}): {}", row.name(), way.name, wrong.0))
             })?;
+        }
+        if attack.cut_off {
+            fence.let_keep(&agent);
         }
         arena.reset();
     }
@@ -95,11 +101,8 @@ impl Tried<'_> {
             // The kernel itself may have refused before any hook was asked.
             return ensure(answer.is_err(), || format!("it says that it worked: {answer:?}"));
         }
-        let hook = self.way.hook.unwrap_or(self.attack.hook);
-        if hook == NONE_YET
-            || is_missing(hook)
-            || (answer.is_err() && events.iter().any(|e| is_earlier(e, hook)))
-        {
+        let hook = self.hook();
+        if hook == NONE_YET {
             return ensure(answer.is_err() && !events.is_empty(), || {
                 format!("{answer:?}; {}", told(&events))
             });
@@ -115,6 +118,12 @@ impl Tried<'_> {
         })
     }
 
+    /// The hook that refuses on this kernel.
+    fn hook(&self) -> Hook {
+        let hook = self.way.hook.unwrap_or(self.attack.hook);
+        if is_missing(hook) { self.way.older.unwrap_or(hook) } else { hook }
+    }
+
     fn is_expected(&self, event: &Event) -> bool {
         let about = (self.attack.about)(self.arena);
         // No subject is an empty one.
@@ -124,7 +133,7 @@ impl Tried<'_> {
             // Behind a process stands what was to be done to it.
             name.strip_prefix(&about).is_some_and(|act| act.is_empty() || act.starts_with(" ("))
         };
-        event.hook == self.way.hook.unwrap_or(self.attack.hook)
+        event.hook == self.hook()
             && event.requested.contains(self.way.right.unwrap_or(self.attack.right))
             && (about == "*" || names.iter().any(is))
             && event.verdict == Verdict::Deny
@@ -164,14 +173,6 @@ fn is_missing(hook: Hook) -> bool {
     let Some(since) = hook.since() else { return false };
     let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     numbers(running.trim()) < numbers(since)
-}
-
-/// Whether something refused that the kernel asks before it asks the hook: the attack did not get as
-/// far as what the row is about.
-fn is_earlier(event: &Event, hook: Hook) -> bool {
-    const EARLIER: &[&str] = &["capable", "uring_allowed", "inode_init_security_anon"];
-    let refused = event.verdict == Verdict::Deny && event.hook != hook;
-    refused && event.hook.name().is_some_and(|name| EARLIER.contains(&name))
 }
 
 fn run(child: &mut Child) -> Res {

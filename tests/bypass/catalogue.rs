@@ -19,8 +19,17 @@ mod tag;
 
 use crate::row::Row;
 
-/// Everything is allowed but what is in the vault.
-pub const VAULT: &str = "\
+/// Everything is allowed but what is in the vault. Capabilities too, so that it is the hook that a row
+/// names that refuses, and not one that is asked before it.
+pub const VAULT: &str = concat!(vault!(), "\ncapabilities:\n  - allow: [all]");
+
+/// The same where root has nothing of root's but its files.
+pub const NOT_ROOT: &str = vault!();
+
+/// [`VAULT`] without capabilities.
+macro_rules! vault {
+    () => {
+        "\
 exec:
   - allow: ['/**']
   - deny: ['${dir}/vault/**']
@@ -35,7 +44,10 @@ network:
   - deny: [connect]
     to: ['unix:${dir}/vault/**']
   - allow: [bind]
-    on: ['*', 'unix:@**']";
+    on: ['*', 'unix:@**']"
+    };
+}
+use vault;
 
 /// The policy that ships for coding agents.
 pub const CODING_AGENT: &str = include_str!("../../policies/coding-agent.yaml");

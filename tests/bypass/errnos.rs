@@ -43,7 +43,7 @@ const LINES: &[&str] = &[
     "grep x secret",
     "wc -c secret",
     "sha256sum secret",
-    "sort secret",
+    "uniq secret",
     "diff secret ../open/file",
     "sed -i s/a/b/ secret",
     "truncate -s 0 secret",

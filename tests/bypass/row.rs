@@ -70,6 +70,8 @@ pub struct Attack {
     pub happened: fn(&Arena) -> bool,
     /// Who can do it without a tag.
     pub control: Control,
+    /// Whether the agent is cut off from what its processes opened before they had a tag.
+    pub cut_off: bool,
 }
 
 /// One spelling of an attack.
@@ -84,6 +86,8 @@ pub struct Way {
     pub hook: Option<Hook>,
     /// The right that is refused there.
     pub right: Option<Rights>,
+    /// The hook that does its work on kernels that are too old for it.
+    pub older: Option<Hook>,
 }
 
 /// Who can do without a tag what an agent must not be able to.
@@ -113,11 +117,12 @@ pub const ATTACK: Attack = Attack {
     ways: &[],
     happened: Arena::looted,
     control: Control::Anybody,
+    cut_off: false,
 };
 
 /// A spelling.
 pub const fn way(name: &'static str, run: fn(&Arena) -> Res) -> Way {
-    Way { name, run, errno: None, hook: None, right: None }
+    Way { name, run, errno: None, hook: None, right: None, older: None }
 }
 
 impl Way {
@@ -134,6 +139,11 @@ impl Way {
     /// Refused by another hook than the attack's.
     pub const fn by(self, hook: Hook, right: Rights) -> Way {
         Way { hook: Some(hook), right: Some(right), ..self }
+    }
+
+    /// Refused by this hook on kernels that do not have the one that is named.
+    pub const fn before(self, older: Hook) -> Way {
+        Way { older: Some(older), ..self }
     }
 }
 
@@ -201,7 +211,9 @@ impl Row {
         let mut hooks = match &self.proof {
             Proof::Attack(attack) => {
                 let of = |way: &Way| way.hook.unwrap_or(attack.hook);
-                let named = attack.ways.iter().map(of).chain(attack.needs.iter().copied());
+                let older = attack.ways.iter().filter_map(|way| way.older);
+                let needs = attack.needs.iter().copied();
+                let named = attack.ways.iter().map(of).chain(older).chain(needs);
                 named.filter(|hook| *hook != NONE_YET).collect()
             }
             Proof::Test(hooks, _) => hooks.to_vec(),

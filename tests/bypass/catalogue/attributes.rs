@@ -8,14 +8,16 @@ use sensor_ebpf::rights::Rights;
 
 use super::VAULT;
 use crate::arena::Arena;
-use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, way};
+use crate::row::{ATTACK, Attack, Control, Row, way};
+use crate::support::sys::Errno;
+use crate::support::sys::attrs::{ACL, NODUMP, acl_for, file_setattr, set_flags, set_flags_32};
 use crate::support::sys::files::{open, proc_fd};
 use crate::sys::files;
 
 /// Changing what is beside the content.
 const ATTRIBUTES: Attack = Attack {
     policy: VAULT,
-    hook: NONE_YET,
+    hook: Hook::INODE_SETATTR,
     right: Rights::ATTR,
     about: Arena::secret_text,
     happened: Arena::changed,
@@ -59,10 +61,10 @@ pub const ROWS: &[Row] = &[
             ..ATTRIBUTES
         },
     ),
-    Row::open(
+    Row::stopped(
         223,
         "A protected file's times forged",
-        "To be asked of `inode_setattr`",
+        "`attr` is asked of every name that the file has",
         Attack {
             ways: &[
                 way("utimensat", |a| files::set_times(a.secret(), 1)),
@@ -72,11 +74,12 @@ pub const ROWS: &[Row] = &[
             ..ATTRIBUTES
         },
     ),
-    Row::open(
+    Row::stopped(
         224,
-        "Something hidden in, or taken from, a protected file's extended attributes",
-        "To be asked of `inode_setxattr` and `inode_removexattr`",
+        "Something hidden in a protected file's extended attributes",
+        "`attr` is asked of every name that the file has",
         Attack {
+            hook: Hook::INODE_SETXATTR,
             ways: &[
                 way("setxattr", |a| files::set_attribute(a.secret(), "user.x", b"x")),
                 way("setfattr", |a| a.shell("setfattr -n user.x -v x vault/secret")).tool(),
@@ -84,11 +87,12 @@ pub const ROWS: &[Row] = &[
             ..ATTRIBUTES
         },
     ),
-    Row::open(
+    Row::stopped(
         225,
         "An extended attribute removed from a protected file",
-        "To be asked of `inode_removexattr`",
+        "`attr` is asked of every name that the file has",
         Attack {
+            hook: Hook::INODE_REMOVEXATTR,
             prepare: |arena| {
                 files::set_attribute(arena.secret(), "user.x", b"x").unwrap();
                 Box::new(())
@@ -98,35 +102,53 @@ pub const ROWS: &[Row] = &[
             ..ATTRIBUTES
         },
     ),
-    Row::open(
+    Row::stopped(
         226,
         "A protected file opened to another user by an ACL",
-        "To be asked of `inode_set_acl`, before 6.2 of `inode_setxattr`",
+        "`attr` is asked of every name that the file has",
         Attack {
+            hook: Hook::INODE_SET_ACL,
             ways: &[
-                way("setxattr", |a| {
-                    files::set_attribute(a.secret(), "system.posix_acl_access", &files::acl_for(1))
-                }),
-                way("setfacl", |a| a.shell("setfacl -m u:1:rwx vault/secret")).tool(),
+                way("setxattr", |a| files::set_attribute(a.secret(), ACL, &acl_for(1)))
+                    .before(Hook::INODE_SETXATTR),
+                way("setfacl", |a| a.shell("setfacl -m u:1:rwx vault/secret"))
+                    .before(Hook::INODE_SETXATTR)
+                    .tool(),
             ],
             ..ATTRIBUTES
         },
     ),
-    Row::open(
+    Row::stopped(
         227,
         "A protected file's flags: `chattr`",
-        "To be an `ioctl` that is not on the list; takes a descriptor, and so `read`",
+        "An `ioctl` that takes `attr`, from programs of both word lengths; and the call that is to replace it",
         Attack {
             policy: "files:\n  - allow: [read, list]\n    paths: ['/**']",
-            about: |_| "*".to_owned(),
-            ways: &[way("no dump", |a| files::set_flags(&open(a.secret(), libc::O_RDONLY)?, 0x40))],
+            hook: Hook::FILE_IOCTL,
+            ways: &[
+                way("ioctl", |a| set_flags(&open(a.secret(), libc::O_RDONLY)?, NODUMP)),
+                way("ioctl of a 32-bit program", |a| {
+                    set_flags_32(&open(a.secret(), libc::O_RDONLY)?, NODUMP)
+                })
+                .by(Hook::FILE_IOCTL_COMPAT, Rights::ATTR)
+                .before(Hook::FILE_IOCTL),
+                way("file_setattr", |a| match file_setattr(a.secret(), 0x80) {
+                    // Before 6.17.
+                    Err(Errno(libc::ENOSYS)) => {
+                        set_flags(&open(a.secret(), libc::O_RDONLY)?, NODUMP)
+                    }
+                    answer => answer,
+                })
+                .by(Hook::INODE_FILE_SETATTR, Rights::ATTR)
+                .before(Hook::FILE_IOCTL),
+            ],
             ..ATTRIBUTES
         },
     ),
-    Row::open(
+    Row::stopped(
         228,
         "Mode and times by a descriptor that was opened to be read",
-        "To be asked of the same hooks, which do not care how the file is named",
+        "The same hooks are asked, which do not care how the file is named",
         Attack {
             policy: "files:\n  - allow: [read, list]\n    paths: ['/**']",
             ways: &[
@@ -135,7 +157,8 @@ pub const ROWS: &[Row] = &[
                 way("futimens", |a| files::set_file_times(&open(a.secret(), libc::O_RDONLY)?, 1)),
                 way("fsetxattr", |a| {
                     files::set_file_attribute(&open(a.secret(), libc::O_RDONLY)?, "user.x", b"x")
-                }),
+                })
+                .by(Hook::INODE_SETXATTR, Rights::ATTR),
             ],
             ..ATTRIBUTES
         },
@@ -154,6 +177,22 @@ pub const ROWS: &[Row] = &[
                 mode & 0o4000 != 0
             },
             ways: &[way("chmod u+s", |a| files::chmod(a.at("open/file"), 0o4755))],
+            ..ATTRIBUTES
+        },
+    ),
+    Row::stopped(
+        230,
+        "An ACL that keeps others out taken off a protected file",
+        "`attr` is asked of every name that the file has",
+        Attack {
+            hook: Hook::INODE_REMOVE_ACL,
+            prepare: |arena| {
+                files::set_attribute(arena.secret(), ACL, &acl_for(1)).unwrap();
+                Box::new(())
+            },
+            happened: |arena| files::attribute(arena.secret(), ACL).is_err(),
+            ways: &[way("removexattr", |a| files::remove_attribute(a.secret(), ACL))
+                .before(Hook::INODE_REMOVEXATTR)],
             ..ATTRIBUTES
         },
     ),

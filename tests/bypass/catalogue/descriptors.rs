@@ -9,21 +9,23 @@ use sensor_ebpf::rights::Rights;
 use super::VAULT;
 use crate::arena::{Arena, SECRET};
 use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, Status, way};
-use crate::support::sys::files::{chdir, mknod, open, open_at, proc_fd, read};
+use crate::support::sys::files::{chdir, ftruncate, mknod, open, open_at, proc_fd, read};
 use crate::support::sys::net::pair;
 use crate::support::sys::{Errno, Res};
 use crate::sys::{files, net};
 
 /// Reading by a descriptor that was there before.
 const DESCRIPTORS: Attack =
-    Attack { policy: VAULT, hook: NONE_YET, about: Arena::secret_text, ..ATTACK };
+    Attack { policy: VAULT, right: Rights::READ, about: Arena::secret_text, ..ATTACK };
 
 pub const ROWS: &[Row] = &[
-    Row::open(
+    Row::stopped(
         231,
-        "A secret that was open before the process was tagged",
-        "To be asked when it is used: `file_permission`",
+        "A secret that was open before the process was tagged, of an agent that is to be cut off from such",
+        "Each use is judged as an open would be",
         Attack {
+            hook: Hook::FILE_PERMISSION,
+            cut_off: true,
             before: |arena| {
                 let file = open(arena.secret(), libc::O_RDONLY)?;
                 keep(arena, file)
@@ -78,11 +80,12 @@ pub const ROWS: &[Row] = &[
             ..DESCRIPTORS
         },
     ),
-    Row::open(
+    Row::stopped(
         234,
         "A secret handed over by an accomplice outside: `SCM_RIGHTS`",
-        "To be asked of `file_receive`",
+        "What is received is judged as if it were opened now; the kernel drops what is refused",
         Attack {
+            hook: Hook::FILE_RECEIVE,
             prepare: |arena| {
                 let (ours, theirs) = pair(libc::SOCK_STREAM).unwrap();
                 let secret = open(arena.secret(), libc::O_RDONLY).unwrap();
@@ -158,30 +161,49 @@ pub const ROWS: &[Row] = &[
             ..DESCRIPTORS
         },
     ),
-    Row::open(
+    Row::stopped(
         238,
-        "Who uses a file, and when: `inotify`, `fanotify`",
-        "To be asked of `path_notify`",
+        "Who uses a file, and when: `inotify`",
+        "To be watched a file takes `read`, a directory `list`",
         Attack {
+            hook: Hook::PATH_NOTIFY,
             about: |_| "*".to_owned(),
             ways: &[
                 way("inotify", |a| files::spy_on(&a.secret()).and_then(|_| a.take(SECRET.as_bytes()))),
                 way("inotify of a directory", |a| {
                     files::spy_on(&a.at("vault")).and_then(|_| a.take(SECRET.as_bytes()))
-                }),
+                })
+                .by(Hook::PATH_NOTIFY, Rights::LIST),
             ],
             ..DESCRIPTORS
         },
     ),
-    Row::open(
+    Row::stopped(
         239,
         "Everything that anybody on the machine opens: `fanotify` on a mount",
-        "To be a capability that an agent does not have",
+        "No agent may watch a whole mount",
         Attack {
+            hook: Hook::PATH_NOTIFY,
+            right: Rights::KERNEL,
+            about: |_| "*".to_owned(),
             control: Control::Root("takes CAP_SYS_ADMIN"),
             ways: &[way("FAN_MARK_MOUNT", |a| {
                 files::spy_on_mount(a.dir()).and_then(|_| a.take(SECRET.as_bytes()))
             })],
+            ..DESCRIPTORS
+        },
+    ),
+    Row::stopped(
+        240,
+        "A file that was open before the process was tagged, cut",
+        "Judged as any cutting is, if the agent is to be cut off from what was open before",
+        Attack {
+            hook: Hook::FILE_TRUNCATE,
+            right: Rights::WRITE,
+            cut_off: true,
+            before: |arena| keep(arena, open(arena.secret(), libc::O_RDWR)?),
+            happened: Arena::changed,
+            ways: &[way("ftruncate", |a| ftruncate(&kept(a)?, 1)).before(Hook::PATH_TRUNCATE)],
             ..DESCRIPTORS
         },
     ),
@@ -255,6 +277,7 @@ pub const ROWS: &[Row] = &[
         "`stat`, `readlink`, `getxattr`, `access`: what a file is, without opening it",
         "Not judged: what can be learnt is size, times, owner, and that it is there",
         Attack {
+            hook: NONE_YET,
             ways: &[way("stat", |a| {
                 fs::metadata(a.secret()).map_err(|error| crate::sys::errno_of(&error))?;
                 a.take(SECRET.as_bytes())

@@ -101,6 +101,8 @@ pub const ROWS: &[Row] = &[
                 }),
                 way("io_uring", |a| a.take(&read(&ring::open(a.secret(), libc::O_RDONLY)?)?)),
             ],
+            // None can be made later.
+            before: |_| ring::nothing(false),
             ..READING
         },
     ),

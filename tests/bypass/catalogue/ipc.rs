@@ -9,12 +9,20 @@ use sensor_ebpf::rights::Rights;
 
 use super::VAULT;
 use crate::arena::{Arena, SECRET};
-use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, Status, way};
-use crate::support::sys::Res;
+use crate::row::{ATTACK, Attack, Control, Row, way};
+use crate::support::fence::Fence;
+use crate::support::place;
+use crate::support::sys::ipc::Kind;
+use crate::support::sys::{Errno, Res};
 use crate::sys::{files, ipc, kernel};
 
 /// Objects of System V that somebody outside has made.
-const SYSTEM_V: Attack = Attack { policy: VAULT, hook: NONE_YET, ..ATTACK };
+const SYSTEM_V: Attack =
+    Attack { policy: VAULT, hook: Hook::IPC_PERMISSION, right: Rights::PROCESS, ..ATTACK };
+
+/// The kernel's keys.
+const KEYS: Attack =
+    Attack { policy: VAULT, hook: Hook::KEY_ALLOC, right: Rights::KERNEL, ..ATTACK };
 
 /// The key of objects that must stay.
 const KEY: i32 = 0x7037;
@@ -99,12 +107,14 @@ pub const ROWS: &[Row] = &[
             ..ATTACK
         },
     ),
-    Row::open(
+    Row::stopped(
         435,
         "A POSIX message queue removed",
-        "No `path_*` hook is asked: to be `inode_unlink` on that file system",
+        "No agent may, for it has no name that a rule could allow",
         Attack {
             policy: VAULT_ONLY,
+            hook: Hook::INODE_UNLINK,
+            right: Rights::DELETE,
             prepare: |arena| {
                 let flags = libc::O_CREAT | libc::O_RDWR;
                 drop(files::message_queue("picket-victim", flags).unwrap());
@@ -151,34 +161,108 @@ pub const ROWS: &[Row] = &[
             ..SYSTEM_V
         },
     ),
-    Row::open(
+    Row::stopped(
+        437,
+        "A POSIX message queue made, for somebody outside to read",
+        "No agent may, for it has no name that a rule could allow",
+        Attack {
+            policy: VAULT_ONLY,
+            hook: Hook::INODE_CREATE,
+            right: Rights::CREATE,
+            prepare: |_| {
+                drop(Queue);
+                Box::new(Queue)
+            },
+            happened: |_| Path::new("/dev/mqueue/picket-victim").exists(),
+            ways: &[way("mq_open", |_| {
+                files::message_queue("picket-victim", libc::O_CREAT | libc::O_RDWR).map(drop)
+            })],
+            ..SYSTEM_V
+        },
+    ),
+    Row::tested(
+        438,
+        "The marks by which an agent's own System V objects are told from others, lost",
+        "They are set when an object is made; without them the agent may not use its own",
+        &[Hook::SHM_ALLOC_SECURITY, Hook::MSG_QUEUE_ALLOC_SECURITY, Hook::SEM_ALLOC_SECURITY],
+        own_objects_are_known,
+    ),
+    Row::tested(
+        439,
+        "So many System V objects made and removed that there is no room for marks",
+        "A mark goes with its object",
+        &[Hook::SHM_FREE_SECURITY, Hook::MSG_QUEUE_FREE_SECURITY, Hook::SEM_FREE_SECURITY],
+        room_is_given_back,
+    ),
+    Row::stopped(
         441,
         "A key that somebody outside keeps in a keyring",
-        "To be asked of `key_permission`",
+        "No agent may use keys",
         Attack {
-            hook: NONE_YET,
+            hook: Hook::KEY_PERMISSION,
             before: |arena| {
                 let key = kernel::add_key("user", "picket-key", SECRET.as_bytes())?;
                 arena.note.set(key as u64);
                 Ok(())
             },
-            ways: &[way("keyctl read", |a| a.take(&kernel::read_key(a.note.get() as i64)?))],
-            ..SYSTEM_V
+            // The kernel goes on to say that there is none.
+            ways: &[way("keyctl read", |a| a.take(&kernel::read_key(a.note.get() as i64)?))
+                .errno(libc::ENOKEY)],
+            ..KEYS
         },
     ),
-    Row::untried(
+    Row::stopped(
         442,
-        "A terminal that is shared with a person: `TIOCSTI`, `TIOCLINUX`",
-        "To be `ioctl`s that are not on the list",
-        Status::Open,
-        "the guest has no terminal that a test could share; kernels since 6.2 can refuse TIOCSTI themselves",
+        "Something typed into a terminal that is shared with a person: `TIOCSTI`",
+        "An `ioctl` that is not on the list",
+        Attack {
+            hook: Hook::FILE_IOCTL,
+            right: Rights::KERNEL,
+            control: Control::Root("since 6.2 it takes CAP_SYS_ADMIN"),
+            before: |arena| {
+                let terminal = kernel::terminal()?;
+                arena.note.set(std::os::fd::AsRawFd::as_raw_fd(&terminal) as u64);
+                std::mem::forget(terminal);
+                Ok(())
+            },
+            ways: &[way("TIOCSTI", |a| {
+                kernel::type_into(&crate::sys::owned(a.note.get() as i64))?;
+                a.take(SECRET.as_bytes())
+            })],
+            ..KEYS
+        },
     ),
-    Row::untried(
+    Row::stopped(
         443,
-        "A program that the kernel starts to answer for a key: `request_key`",
-        "To be asked of `key_alloc`",
-        Status::Open,
-        "the guest has no such program",
+        "A program that the kernel starts outside to answer for a key: `request_key`",
+        "No agent may use keys, and the one that is asked for is looked for in its keyrings",
+        Attack {
+            hook: Hook::KEY_PERMISSION,
+            prepare: |arena| {
+                let script = format!("#!/bin/sh\n: > {}\n", arena.text("work/ran"));
+                place::program(Path::new("/sbin"), "request-key", script.as_bytes());
+                Box::new(Answerer)
+            },
+            happened: Arena::ran,
+            ways: &[way("request_key", |a| match kernel::request_key("picket-asked-for") {
+                // Nor has the program made one.
+                Err(Errno(libc::ENOKEY)) if a.ran() => Ok(()),
+                answer => answer.map(drop),
+            })],
+            ..KEYS
+        },
+    ),
+    Row::stopped(
+        444,
+        "A keyring of its own, to leave keys in",
+        "No agent may make keys, and a keyring is one",
+        Attack {
+            ways: &[way("KEYCTL_JOIN_SESSION_KEYRING", |a| {
+                kernel::new_session_keyring()?;
+                a.take(SECRET.as_bytes())
+            })],
+            ..KEYS
+        },
     ),
 ];
 
@@ -200,6 +284,54 @@ struct Queue;
 impl Drop for Queue {
     fn drop(&mut self) {
         let _ = files::remove_queue("picket-victim");
+    }
+}
+
+/// The program that answers for keys; goes when this is dropped.
+struct Answerer;
+
+impl Drop for Answerer {
+    fn drop(&mut self) {
+        let _ = fs::remove_file("/sbin/request-key");
+    }
+}
+
+/// What an agent makes it may use and remove.
+fn own_objects_are_known() {
+    let mut fence = Fence::up();
+    let agent = fence.agent("/var/tmp", VAULT_ONLY);
+    for kind in Kind::ALL {
+        let mut child = fence.tagged(&agent, |_| -> Res {
+            let id = kind.make(libc::IPC_PRIVATE)?;
+            let used = kind.touch(id);
+            kind.remove(id).and(used)
+        });
+        assert_eq!(child.try_to(0), Ok(()), "{kind:?}");
+    }
+    fence.quiet(&agent);
+}
+
+/// Many more objects than there is room for, a few at a time.
+fn room_is_given_back() {
+    let mut fence = Fence::up();
+    let agent = fence.agent("/var/tmp", VAULT_ONLY);
+    for kind in Kind::ALL {
+        let mut child = fence.tagged(&agent, |_| -> Res {
+            let mut refused = 0;
+            for _ in 0..sensor_ebpf::limits::IPC_MAX + 100 {
+                match kind.make(libc::IPC_PRIVATE) {
+                    Ok(id) => kind.remove(id)?,
+                    // Until the kernel has freed the last ones.
+                    Err(Errno(libc::ENOMEM)) if refused < 500 => {
+                        refused += 1;
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                    }
+                    Err(other) => return Err(other),
+                }
+            }
+            Ok(())
+        });
+        assert_eq!(child.try_to(0), Ok(()), "{kind:?}");
     }
 }
 

@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
 
-use super::VAULT;
+use super::{NOT_ROOT, VAULT};
 use crate::arena::{Arena, SECRET};
-use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, Status, way};
+use crate::row::{ATTACK, Attack, Control, Row, Status, way};
 use crate::support::sys::Res;
 use crate::support::sys::files::{
     chdir, chroot, detached_clone, mount, open, open_at, read, umount,
@@ -146,12 +146,13 @@ pub const ROWS: &[Row] = &[
             ..MOUNTING
         },
     ),
-    Row::open(
+    Row::stopped(
         306,
         "A mount's own flags: `mount_setattr`",
-        "To be a capability that an agent does not have; no hook of its own",
+        "A capability that an agent does not have; there is no hook of its own",
         Attack {
-            hook: NONE_YET,
+            policy: NOT_ROOT,
+            hook: Hook::CAPABLE,
             prepare: tmpfs,
             ways: &[way("read-write", |a| {
                 mounts::set_mount_flags(&a.at("m")).and_then(|()| a.take(SECRET.as_bytes()))
@@ -320,12 +321,13 @@ pub const ROWS: &[Row] = &[
             ..MOUNTING
         },
     ),
-    Row::open(
+    Row::stopped(
         315,
         "Network, host name, IPC and cgroup namespaces of its own, by root",
-        "To be a capability that an agent does not have",
+        "A capability that an agent does not have",
         Attack {
-            hook: NONE_YET,
+            policy: NOT_ROOT,
+            hook: Hook::CAPABLE,
             ways: &[
                 way("network", |a| new(a, libc::CLONE_NEWNET)),
                 way("host name", |a| new(a, libc::CLONE_NEWUTS)),

@@ -10,7 +10,7 @@ use crate::row::{ATTACK, Attack, Row, way};
 use crate::support::sys::net::{
     Address, connect, listener, receiver, send_message, send_messages, send_to, socket,
 };
-use crate::support::sys::{Errno, Res};
+use crate::support::sys::{Errno, Res, ring};
 use crate::sys::net;
 
 /// Peers on port 7031 may be reached, those on 7030 not.
@@ -75,6 +75,8 @@ pub const ROWS: &[Row] = &[
                 .tool(),
                 way("io_uring", |_| ring_connect("127.0.0.1:7030")),
             ],
+            // None can be made later.
+            before: |_| ring::nothing(false),
             ..PEER
         },
     ),
@@ -229,5 +231,5 @@ pub(super) fn made(arena: &Arena, family: i32, kind: i32, protocol: i32) -> Res 
 
 /// Connects through an io_uring.
 fn ring_connect(to: &str) -> Res {
-    crate::support::sys::ring::connect(&socket(INET, libc::SOCK_STREAM, 0)?, &Address::inet(to))
+    ring::connect(&socket(INET, libc::SOCK_STREAM, 0)?, &Address::inet(to))
 }

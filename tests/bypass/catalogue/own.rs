@@ -7,7 +7,7 @@ use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
 
 use crate::arena::{Arena, SECRET};
-use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, way};
+use crate::row::{ATTACK, Attack, Control, Row, way};
 use crate::support::sys::files::unlink;
 use crate::support::sys::process::{kill, pidfd};
 use crate::support::sys::{Errno, Res};
@@ -19,7 +19,9 @@ exec:
   - allow: ['/**']
 files:
   - allow: [read, list, write, create, delete, link, attr, map]
-    paths: ['/**']";
+    paths: ['/**']
+capabilities:
+  - allow: [all]";
 
 /// The process that holds the programs is the test itself.
 const HOLDER: Attack = Attack {
@@ -59,12 +61,13 @@ pub const ROWS: &[Row] = &[
             ..HOLDER
         },
     ),
-    Row::open(
+    Row::stopped(
         803,
         "What is pinned, removed from the BPF file system, so that its last reference goes",
-        "To be out of reach whatever the policy says; today it is for the policy not to allow `delete` there",
+        "Out of reach whatever the policy says",
         Attack {
-            hook: NONE_YET,
+            hook: Hook::PATH_UNLINK,
+            right: Rights::DELETE,
             prepare: pinned,
             happened: |arena| !pin(arena).exists(),
             ways: &[

@@ -7,9 +7,11 @@ use sensor_ebpf::rights::Rights;
 
 use crate::arena::{Arena, SECRET};
 use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, Status, way};
-use crate::support::sys::files::{open, read};
+use crate::support::sys::files::{open, pipe, read, read_next, write};
 use crate::support::sys::net::pair;
-use crate::support::sys::process::{in_child, kcmp, kill, pid, pidfd, pidfd_kill, seize, tgkill};
+use crate::support::sys::process::{
+    clone, exit, in_child, kcmp, kill, pid, pidfd, pidfd_kill, seize, tgkill, trace_me,
+};
 use crate::support::sys::{Errno, Res};
 use crate::sys::{memory, process};
 use crate::victim::{self, SECRET_AT, Victim, WORD};
@@ -20,7 +22,20 @@ files:
   - allow: [read, list, write, create, delete]
     paths: ['/**']
 exec:
-  - allow: ['/**']";
+  - allow: ['/**']
+capabilities:
+  - allow: [all]
+  - deny: [perfmon, sys_admin]";
+
+/// Others may be looked at besides.
+const LOOKING: &str = "\
+files:
+  - allow: [read, list]
+    paths: ['/**']
+process:
+  - allow: [inspect]
+capabilities:
+  - allow: [all]";
 
 /// Reaching into a process outside.
 const REACHING: Attack = Attack {
@@ -43,8 +58,15 @@ const SIGNALS: Attack = Attack {
     ..ATTACK
 };
 
-/// Changing how a process outside runs.
-const TUNING: Attack = Attack { policy: ALL, hook: NONE_YET, prepare: Victim::boxed, ..ATTACK };
+/// Changing how a process outside runs. That it may be looked at is asked before.
+const TUNING: Attack = Attack {
+    policy: LOOKING,
+    hook: Hook::TASK_SETSCHEDULER,
+    right: Rights::PROCESS,
+    about: victim::name,
+    prepare: Victim::boxed,
+    ..ATTACK
+};
 
 pub const ROWS: &[Row] = &[
     Row::stopped(
@@ -93,6 +115,7 @@ pub const ROWS: &[Row] = &[
         "Another process's memory written",
         "The same check of the kernel's",
         Attack {
+            about: |_| "*".to_owned(),
             happened: victim::scribbled_on,
             ways: &[
                 way("process_vm_writev", |a| {
@@ -103,7 +126,7 @@ pub const ROWS: &[Row] = &[
                     let at = a.scribble().as_ptr() as i64;
                     crate::sys::files::write_at(&memory, b"it was written in here..........", at)
                 })
-                .errno(libc::EACCES),
+                .by(Hook::FILE_OPEN, Rights::WRITE),
             ],
             ..REACHING
         },
@@ -124,27 +147,25 @@ pub const ROWS: &[Row] = &[
             ..REACHING
         },
     ),
-    Row::open(
+    Row::stopped(
         505,
-        "`/proc/PID/environ` and `maps`, by root on kernels that take `CAP_PERFMON` for it; the list in `fd`",
-        "To be a capability that an agent does not have",
+        "`/proc/PID/environ` and `maps`, by root on kernels that take `CAP_PERFMON` for it",
+        "The same check, and a capability that an agent does not have",
         Attack {
-            hook: NONE_YET,
             control: Control::Root("it is about root's capabilities"),
             ways: &[
                 way("environ", |a| {
                     read(&open(victim::entry(a, "environ"), libc::O_RDONLY)?).and_then(|_| got(a))
-                }),
+                })
+                .errno(libc::EACCES),
                 way("maps", |a| {
                     read(&open(victim::entry(a, "maps"), libc::O_RDONLY)?).and_then(|_| got(a))
-                }),
-                way("list of descriptors", |a| {
-                    fs::read_dir(victim::entry(a, "fd")).map_err(|e| crate::sys::errno_of(&e))?;
-                    got(a)
-                }),
+                })
+                .errno(libc::EACCES),
                 way("auxv", |a| {
                     read(&open(victim::entry(a, "auxv"), libc::O_RDONLY)?).and_then(|_| got(a))
-                }),
+                })
+                .errno(libc::EACCES),
             ],
             ..REACHING
         },
@@ -213,31 +234,31 @@ pub const ROWS: &[Row] = &[
             ..SIGNALS
         },
     ),
-    Row::open(
+    Row::stopped(
         509,
         "A process signalled by the kernel on the agent's behalf: `F_SETOWN` and `SIGIO`",
-        "To be judged where the kernel sends it",
+        "Only oneself may be named there, whatever the policy says of signals",
         Attack {
-            hook: NONE_YET,
+            hook: Hook::FILE_FCNTL,
             ways: &[
                 way("F_SETSIG", |a| {
                     let (mine, other) = pair(libc::SOCK_STREAM)?;
                     process::notify_owner(&mine, a.victim.get(), libc::SIGKILL)?;
-                    crate::support::sys::files::write(&other, b"x")
+                    write(&other, b"x")
                 }),
                 way("SIGIO", |a| {
                     let (mine, other) = pair(libc::SOCK_STREAM)?;
                     process::notify_owner(&mine, a.victim.get(), 0)?;
-                    crate::support::sys::files::write(&other, b"x")
+                    write(&other, b"x")
                 }),
             ],
             ..SIGNALS
         },
     ),
-    Row::open(
+    Row::stopped(
         510,
         "Another process slowed down: niceness, scheduler, processors, disk priority",
-        "To be asked of `task_setnice`, `task_setscheduler`, `task_setioprio`",
+        "An agent may do it to its own processes, and to others as its policy says",
         Attack {
             happened: |arena| {
                 let pid = arena.victim.get();
@@ -248,20 +269,23 @@ pub const ROWS: &[Row] = &[
                         .is_ok_and(|status| status.contains("Cpus_allowed:\t1\n"))
             },
             ways: &[
-                way("setpriority", |a| process::renice(a.victim.get(), 10)),
+                way("setpriority", |a| process::renice(a.victim.get(), 10))
+                    .by(Hook::TASK_SETNICE, Rights::PROCESS),
                 way("SCHED_IDLE", |a| process::make_idle(a.victim.get())),
                 way("sched_setattr", |a| process::make_idle_by_attributes(a.victim.get())),
                 way("processors", |a| process::pin(a.victim.get())),
-                way("ioprio_set", |a| process::make_io_idle(a.victim.get())),
+                way("ioprio_set", |a| process::make_io_idle(a.victim.get()))
+                    .by(Hook::TASK_SETIOPRIO, Rights::PROCESS),
             ],
             ..TUNING
         },
     ),
-    Row::open(
+    Row::stopped(
         511,
         "Another process's limits: `prlimit`",
-        "To be asked of `task_prlimit`",
+        "An agent may do it to its own processes, and to others as its policy says",
         Attack {
+            hook: Hook::TASK_SETRLIMIT,
             happened: |arena| process::files_limit(arena.victim.get()) == Ok(7),
             ways: &[way("open files", |a| process::limit_files(a.victim.get(), 7))],
             ..TUNING
@@ -295,7 +319,62 @@ pub const ROWS: &[Row] = &[
         ),
         "the receiver is not chosen by the agent",
     ),
+    Row::stopped(
+        514,
+        "Another process's memory moved to another node: `migrate_pages`, `move_pages`",
+        "An agent may do it to its own processes, and to others as its policy says",
+        Attack {
+            hook: Hook::TASK_MOVEMEMORY,
+            ways: &[
+                way("move_pages", |a| {
+                    process::where_is(a.victim.get(), WORD).and_then(|()| got(a))
+                }),
+                way("migrate_pages", |a| process::migrate(a.victim.get()).and_then(|()| got(a))),
+            ],
+            ..TUNING
+        },
+    ),
+    Row::stopped(
+        515,
+        "A parent outside made the tracer: `PTRACE_TRACEME` in a sibling, which stops whenever it likes",
+        "The parent is a process outside, and tracing is acting on it",
+        Attack {
+            hook: Hook::PTRACE_TRACEME,
+            about: |_| "*".to_owned(),
+            ways: &[way("CLONE_PARENT", |a| traced_sibling().and_then(|()| got(a)))],
+            ..REACHING
+        },
+    ),
+    Row::open(
+        516,
+        "How many descriptors another process has, and their numbers: the list in `/proc/PID/fd`",
+        "For rules on files to deny, as the rest of what `ps` shows; what they lead to is refused (504, 506)",
+        Attack {
+            hook: NONE_YET,
+            ways: &[way("list", |a| {
+                fs::read_dir(victim::entry(a, "fd")).map_err(|e| crate::sys::errno_of(&e))?;
+                got(a)
+            })],
+            ..REACHING
+        },
+    ),
 ];
+
+/// Asks to be traced in a process whose parent is the test.
+fn traced_sibling() -> Res {
+    let (answers, answer) = pipe()?;
+    if clone(libc::CLONE_PARENT)?.is_none() {
+        let errno = trace_me().map_or_else(|errno| errno.0, |()| 0);
+        let told = write(&answer, &errno.to_le_bytes());
+        exit(i32::from(told.is_err()))
+    }
+    let mut errno = [0; 4];
+    read_next(&answers, &mut errno)?;
+    match i32::from_le_bytes(errno) {
+        0 => Ok(()),
+        errno => Err(Errno(errno)),
+    }
+}
 
 /// Notes that the attack got what it wanted.
 fn got(arena: &Arena) -> Res {
@@ -311,6 +390,6 @@ fn link_of(arena: &Arena, name: &str) -> Res {
 /// Writes to a file of the victim's entry.
 fn written(arena: &Arena, name: &str, text: &str) -> Res {
     let file = open(victim::entry(arena, name), libc::O_WRONLY)?;
-    crate::support::sys::files::write(&file, text.as_bytes())?;
+    write(&file, text.as_bytes())?;
     got(arena)
 }

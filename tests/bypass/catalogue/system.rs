@@ -6,19 +6,24 @@ use std::path::PathBuf;
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
 
-use super::VAULT;
+use super::{NOT_ROOT, VAULT};
 use crate::arena::{Arena, SECRET};
-use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, Status, way};
-use crate::support::sys::Res;
-use crate::support::sys::files::open;
+use crate::row::{ATTACK, Attack, Control, Row, Status, way};
+use crate::support::place;
+use crate::support::sys::files::{mknod, open};
+use crate::support::sys::kernel::Setting;
 use crate::support::sys::process::make_map;
+use crate::support::sys::{Errno, Res, ring};
 use crate::sys::{kernel, memory, process};
 
-/// Whatever may be done with files: the kernel is no file.
-const KERNEL: Attack = Attack { policy: VAULT, hook: NONE_YET, ..ATTACK };
+/// Whatever may be done with files, and by whatever capability: no policy gives the kernel.
+const KERNEL: Attack = Attack { policy: VAULT, right: Rights::KERNEL, ..ATTACK };
 
 /// The same where only root could.
 const ROOT: Attack = Attack { control: Control::Root("takes a capability"), ..KERNEL };
+
+/// What has no hook of its own.
+const CAPABILITY: Attack = Attack { policy: NOT_ROOT, hook: Hook::CAPABLE, ..ROOT };
 
 pub const ROWS: &[Row] = &[
     Row::stopped(
@@ -33,11 +38,12 @@ pub const ROWS: &[Row] = &[
             ..ROOT
         },
     ),
-    Row::open(
+    Row::stopped(
         702,
         "A kernel module",
-        "To be asked of `kernel_read_file` and `kernel_load_data`, and a capability",
+        "No agent may load one",
         Attack {
+            hook: Hook::KERNEL_READ_FILE,
             happened: |arena| arena.looted() || loaded("dummy"),
             prepare: |arena| {
                 if loaded("dummy") {
@@ -55,16 +61,17 @@ pub const ROWS: &[Row] = &[
                     let image = fs::read(a.at("open/dummy.ko"))
                         .map_err(|error| crate::sys::errno_of(&error))?;
                     kernel::load_module_image(&image).and_then(|()| got(a))
-                }),
-                way("modprobe", |a| a.shell("modprobe dummy").and_then(|()| got(a))).tool(),
+                })
+                .by(Hook::KERNEL_LOAD_DATA, Rights::KERNEL),
+                way("insmod", |a| a.shell("insmod open/dummy.ko").and_then(|()| got(a))).tool(),
             ],
             ..ROOT
         },
     ),
-    Row::open(
+    Row::stopped(
         703,
         "A kernel module removed",
-        "To be a capability that an agent does not have",
+        "A capability that an agent does not have",
         Attack {
             prepare: |arena| {
                 if !loaded("dummy") {
@@ -75,23 +82,25 @@ pub const ROWS: &[Row] = &[
             },
             happened: |_| !loaded("dummy"),
             ways: &[way("delete_module", |_| kernel::unload_module("dummy"))],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
-    Row::open(
+    Row::stopped(
         704,
         "Another kernel: `kexec`",
-        "To be asked of `kernel_load_data`, and a capability",
+        "No agent may load one",
         Attack {
+            hook: Hook::KERNEL_LOAD_DATA,
             ways: &[way("kexec_load", |a| kernel::kexec_nothing().and_then(|()| got(a)))],
             ..ROOT
         },
     ),
-    Row::open(
+    Row::stopped(
         705,
         "`perf_event_open`: counters and samples of others",
-        "To be asked of `perf_event_open`",
+        "No agent may use it",
         Attack {
+            hook: Hook::PERF_EVENT_OPEN,
             prepare: crate::victim::Victim::boxed,
             ways: &[
                 way("of its own", |a| kernel::perf(0).and_then(|_| got(a))),
@@ -115,65 +124,110 @@ pub const ROWS: &[Row] = &[
             ..ROOT
         },
     ),
-    Row::open(
+    Row::stopped(
         707,
         "`io_uring`: operations that run elsewhere",
-        "Its operations are judged (201, 601); to be refused as a whole at set-up",
+        "No agent may make one; the operations of one from before are judged as all others (201, 601, 710)",
         Attack {
-            ways: &[way("io_uring_setup", |a| kernel::ring().and_then(|_| got(a)))],
+            hook: Hook::URING_ALLOWED,
+            ways: &[way("io_uring_setup", |a| kernel::ring().and_then(|_| got(a)))
+                .before(Hook::INODE_INIT_SECURITY_ANON)],
             ..KERNEL
         },
     ),
-    Row::open(
+    Row::stopped(
         708,
         "`userfaultfd`: system calls that can be stopped half way",
-        "No verdict depends on memory that can be made to wait; to be refused all the same",
+        "No agent may use it; and no verdict depends on memory that can be made to wait",
         Attack {
+            hook: Hook::INODE_INIT_SECURITY_ANON,
             control: Control::Root("unprivileged_userfaultfd is off, but for faults in user mode"),
             ways: &[way("userfaultfd", |a| memory::userfaultfd().and_then(|_| got(a)))],
             ..KERNEL
         },
     ),
-    Row::open(
+    Row::stopped(
+        709,
+        "A module that the kernel would load because of what the agent does",
+        "The kernel goes on as if there were none",
+        Attack {
+            policy: DEVICE,
+            hook: Hook::KERNEL_MODULE_REQUEST,
+            prepare: |arena| {
+                let device = arena.at("open/device");
+                mknod(&device, libc::S_IFCHR | 0o600, NO_DRIVER << 8).unwrap();
+                let script = format!("#!/bin/sh\n: > {}\n", arena.text("work/ran"));
+                let program = place::program(&arena.at("open"), "modprobe", script.as_bytes());
+                Box::new(Setting::set("/proc/sys/kernel/modprobe", program.to_str().unwrap()))
+            },
+            happened: Arena::ran,
+            ways: &[way("a device without a driver", |a| {
+                // That there is no driver is known; what counts is whether one was looked for.
+                let opened = open(a.at("open/device"), libc::O_RDONLY).map(drop);
+                assert_eq!(opened, Err(Errno(libc::ENXIO)));
+                if a.ran() { Ok(()) } else { Err(Errno(libc::EPERM)) }
+            })],
+            ..KERNEL
+        },
+    ),
+    Row::stopped(
+        710,
+        "What is special to a ring from before the tag: kept credentials, commands of devices",
+        "Both are refused, whatever they are",
+        Attack {
+            hook: Hook::URING_CMD,
+            before: |_| ring::nothing(false),
+            ways: &[
+                way("IORING_OP_URING_CMD", |a| ring::command().and_then(|()| got(a))),
+                way("IORING_REGISTER_PERSONALITY", |a| ring::nothing(true).and_then(|()| got(a)))
+                    .by(Hook::URING_OVERRIDE_CREDS, Rights::KERNEL),
+            ],
+            ..KERNEL
+        },
+    ),
+    Row::stopped(
         711,
         "The clock set, so that what expires does not",
-        "To be asked of `settime`; Picket counts from boot",
+        "A capability that an agent does not have; Picket counts from boot",
         Attack {
             ways: &[
                 way("clock_settime", |a| kernel::set_clock().and_then(|()| got(a))),
                 way("date", |a| a.shell("date -s \"$(date)\"").and_then(|()| got(a))).tool(),
             ],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
-    Row::open(
+    Row::stopped(
         712,
         "The host's name",
-        "To be a capability that an agent does not have",
+        "A capability that an agent does not have",
         Attack {
             ways: &[way("sethostname", |a| {
                 kernel::set_host_name("picket-guest").and_then(|()| got(a))
             })],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
-    Row::open(
+    Row::stopped(
         713,
         "The kernel's log read or emptied",
-        "To be asked of `syslog`",
+        "A capability that an agent does not have, also where everybody may read it",
         Attack {
+            hook: Hook::SYSLOG,
+            prepare: |_| Box::new(Setting::set("/proc/sys/kernel/dmesg_restrict", "0")),
             ways: &[
                 way("read", |a| kernel::kernel_log().and_then(|_| got(a))),
-                way("cleared", |a| kernel::clear_log().and_then(|()| got(a))),
+                way("cleared", |a| kernel::clear_log().and_then(|()| got(a)))
+                    .by(Hook::CAPABLE, Rights::KERNEL),
                 way("dmesg", |a| a.shell("dmesg -S >work/log").and_then(|()| got(a))).tool(),
             ],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
-    Row::open(
+    Row::stopped(
         714,
         "A file that the kernel writes to: accounting",
-        "To be capabilities that an agent does not have",
+        "A capability that an agent does not have",
         Attack {
             happened: |arena| {
                 let on = arena.looted();
@@ -181,23 +235,24 @@ pub const ROWS: &[Row] = &[
                 on
             },
             ways: &[way("acct", |a| kernel::account(&a.at("open/file")).and_then(|()| got(a)))],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
-    Row::open(
+    Row::stopped(
         715,
         "The machine switched off",
-        "To be a capability that an agent does not have",
+        "A capability that an agent does not have",
         Attack {
             ways: &[way("reboot", |a| kernel::control_reboot().and_then(|()| got(a)))],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
-    Row::open(
+    Row::stopped(
         716,
         "Ports of the machine: `iopl`, `ioperm`",
-        "To be a capability that an agent does not have",
+        "To an agent the kernel is locked down",
         Attack {
+            hook: Hook::LOCKED_DOWN,
             ways: &[
                 way("ioperm", |a| kernel::port_access().and_then(|()| got(a))),
                 way("iopl", |a| kernel::port_level().and_then(|()| got(a))),
@@ -205,39 +260,40 @@ pub const ROWS: &[Row] = &[
             ..ROOT
         },
     ),
-    Row::open(
+    Row::stopped(
         717,
-        "Everything that a capability of root's gives: files of other users read",
-        "To be asked of `capable`: root inside is not root",
+        "Files of other users read by root, which rules on files allow and a rule on capabilities denies",
+        "Root inside is not root: what is left to it are the capabilities that files need, and these can be denied",
         Attack {
-            policy: "files:\n  - allow: [read, list]\n    paths: ['/**']",
+            policy: NO_OVERRIDE,
+            hook: Hook::CAPABLE,
             prepare: |arena| {
                 fs::set_permissions(
                     arena.secret(),
                     std::os::unix::fs::PermissionsExt::from_mode(0o600),
                 )
                 .unwrap();
-                arena.note.set(1);
                 Box::new(())
             },
-            before: |arena| {
-                // Not its own: without CAP_DAC_OVERRIDE nobody else may read it.
-                crate::sys::files::chown(arena.secret(), 4, 4)
+            // Not its own: without CAP_DAC_OVERRIDE nobody else may read it.
+            before: |arena| match arena.uid {
+                0 => crate::sys::files::chown(arena.secret(), 4, 4),
+                _ => crate::sys::files::chmod(arena.secret(), 0),
             },
-            ways: &[way("CAP_DAC_OVERRIDE", |a| a.take_file(a.secret()))],
+            ways: &[way("CAP_DAC_OVERRIDE", |a| a.take_file(a.secret())).errno(libc::EACCES)],
             control: Control::Root("it is about root's capabilities"),
             ..KERNEL
         },
     ),
-    Row::open(
+    Row::stopped(
         718,
         "Another user become: `setuid`",
-        "To be a capability that an agent does not have",
+        "A capability that an agent does not have",
         Attack {
             ways: &[way("setresuid", |a| {
                 crate::support::sys::process::become_user(4).and_then(|()| got(a))
             })],
-            ..ROOT
+            ..CAPABILITY
         },
     ),
     Row::stopped(
@@ -265,13 +321,14 @@ pub const ROWS: &[Row] = &[
         ),
         "none is known",
     ),
-    Row::open(
+    Row::stopped(
         723,
         "The disk's quota, nice values below zero, real-time scheduling: resources of others",
-        "To be capabilities that an agent does not have",
+        "Capabilities that an agent does not have",
         Attack {
-            ways: &[way("real time", |a| process::renice(0, -5).and_then(|()| got(a)))],
-            ..ROOT
+            ways: &[way("a better nice value", |a| process::renice(0, -5).and_then(|()| got(a)))
+                .errno(libc::EACCES)],
+            ..CAPABILITY
         },
     ),
     Row::tested(
@@ -289,6 +346,29 @@ pub const ROWS: &[Row] = &[
         crate::errnos::programs_fail_as_ever,
     ),
 ];
+
+/// A device may be used that has no driver.
+const DEVICE: &str = "\
+files:
+  - allow: [read, list, write, create]
+    paths: ['/**']
+exec:
+  - allow: ['/**']
+devices:
+  - allow: ['${dir}/open/device']
+capabilities:
+  - allow: [all]";
+
+/// A number that no driver has (`admin-guide/devices.txt`: local use).
+const NO_DRIVER: u64 = 60;
+
+/// Root is to read only what is its own.
+const NO_OVERRIDE: &str = "\
+files:
+  - allow: [read, list]
+    paths: ['/**']
+capabilities:
+  - deny: [dac_override]";
 
 /// Unpacks a module that does nothing until it is used, and that every one of the kernels has, to where
 /// everybody may read it.

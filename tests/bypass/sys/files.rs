@@ -79,36 +79,6 @@ pub fn remove_attribute(path: impl AsRef<Path>, name: &str) -> Res {
     sys!(SYS_removexattr, c_path(path), c_text(name)).map(drop)
 }
 
-/// An access ACL that gives `user` everything (`include/uapi/linux/posix_acl_xattr.h`), as the value of
-/// `system.posix_acl_access`.
-pub fn acl_for(user: u32) -> Vec<u8> {
-    let entry = |tag: u16, permissions: u16, id: u32| {
-        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
-    };
-    let none = u32::MAX;
-    [
-        2_u32.to_le_bytes().to_vec(),
-        entry(1, 6, none),
-        entry(2, 7, user),
-        entry(4, 4, none),
-        entry(0x10, 7, none),
-        entry(0x20, 4, none),
-    ]
-    .concat()
-}
-
-/// `ioctl(2)` with the address of a value, which it may change.
-pub fn control_with<T>(file: &OwnedFd, command: u32, argument: &mut T) -> Res<i64> {
-    sys!(SYS_ioctl, file.as_raw_fd(), command, Mut(argument))
-}
-
-/// `chattr`: `FS_IOC_SETFLAGS`.
-pub fn set_flags(file: &OwnedFd, flags: i32) -> Res {
-    const SETFLAGS: u32 = 0x4008_6602;
-    let mut flags = i64::from(flags);
-    control_with(file, SETFLAGS, &mut flags).map(drop)
-}
-
 /// `name_to_handle_at(2)` and `open_by_handle_at(2)`: opens by number, past every name.
 pub fn open_by_handle(path: &Path, mount: &Path) -> Res<OwnedFd> {
     let mount = crate::support::sys::files::open(mount, libc::O_RDONLY | libc::O_DIRECTORY)?;

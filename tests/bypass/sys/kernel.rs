@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use super::owned;
+use crate::support::sys::files::open;
 use crate::support::sys::{Mut, Ref, Res, c_path, c_text, sys};
 
 /// `finit_module(2)`.
@@ -42,6 +43,35 @@ pub fn read_key(key: i64) -> Res<Vec<u8>> {
     let length = sys!(SYS_keyctl, READ, key, &mut bytes[..], room)?;
     bytes.truncate(length as usize);
     Ok(bytes)
+}
+
+/// `request_key(2)`, with something to tell the program that answers for it.
+pub fn request_key(name: &str) -> Res<i64> {
+    sys!(SYS_request_key, c_text("user"), c_text(name), c_text("x"), 0)
+}
+
+/// `keyctl(2)`: a session keyring of its own.
+pub fn new_session_keyring() -> Res<i64> {
+    const JOIN_SESSION_KEYRING: i32 = 1;
+    sys!(SYS_keyctl, JOIN_SESSION_KEYRING, 0)
+}
+
+/// A terminal, as what is behind one has it; its other end stays open.
+pub fn terminal() -> Res<OwnedFd> {
+    const TIOCSPTLCK: u32 = 0x4004_5431;
+    const TIOCGPTPEER: u32 = 0x5441;
+    let flags = libc::O_RDWR | libc::O_NOCTTY;
+    let master = open("/dev/ptmx", flags)?;
+    sys!(SYS_ioctl, master.as_raw_fd(), TIOCSPTLCK, Ref(&0_i32))?;
+    let terminal = sys!(SYS_ioctl, master.as_raw_fd(), TIOCGPTPEER, flags).map(owned);
+    std::mem::forget(master);
+    terminal
+}
+
+/// `TIOCSTI`: types a character.
+pub fn type_into(terminal: &OwnedFd) -> Res {
+    const TIOCSTI: u32 = 0x5412;
+    sys!(SYS_ioctl, terminal.as_raw_fd(), TIOCSTI, Ref(b"x")).map(drop)
 }
 
 /// `clock_settime(2)`: sets the wall clock to what it shows.

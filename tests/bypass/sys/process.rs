@@ -123,6 +123,12 @@ pub fn where_is(pid: i32, at: &[u8]) -> Res {
     sys!(SYS_move_pages, pid, 1, &pages[..], 0, &mut status[..], 0).map(drop)
 }
 
+/// `migrate_pages(2)`: from the first node to the first.
+pub fn migrate(pid: i32) -> Res {
+    let nodes = [1_u64];
+    sys!(SYS_migrate_pages, pid, 64, &nodes[..], &nodes[..]).map(drop)
+}
+
 /// `get_robust_list(2)` of another process.
 pub fn robust_list(pid: i32) -> Res {
     let (mut head, mut length) = (0_usize, 0_usize);

@@ -145,6 +145,24 @@ pub fn set_flags(file: &OwnedFd, flags: i64) -> Res {
     ioctl_with(file, SETFLAGS, &(present | flags)).map(drop)
 }
 
+/// [`set_flags`] as a 32-bit program does it.
+#[cfg(target_arch = "x86_64")]
+pub fn set_flags_32(file: &OwnedFd, flags: i64) -> Res {
+    /// `FS_IOC32_SETFLAGS` (`linux/fs.h`).
+    const SETFLAGS_32: u32 = 0x4004_6602;
+    let mut present = 0_i64;
+    ioctl_into(file, GETFLAGS, &mut present)?;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+    // Where such a program has all of its memory.
+    let at = sys!(SYS_mmap, 0, 4096_usize, protection, kind, -1, 0)?;
+    // SAFETY: a page of its own, just mapped to be written.
+    unsafe { (at as *mut i64).write(present | flags) };
+    let answer = ioctl_32(file, SETFLAGS_32, at as u32).map(drop);
+    sys!(SYS_munmap, at, 4096_usize)?;
+    answer
+}
+
 /// `inotify_add_watch(2)`.
 pub fn watch(path: impl AsRef<Path>) -> Res {
     let watcher = sys!(SYS_inotify_init1, libc::IN_CLOEXEC)?;
