@@ -39,7 +39,7 @@ enum Verb {
     Completions(completions::Args),
     Man(man::Args),
     /// The daemon's own: what a canary does.
-    #[command(name = crate::daemon::canary::ARGUMENT, hide = true)]
+    #[command(name = crate::canary::ARGUMENT, hide = true)]
     Canary {
         /// A directory to try things in.
         cage: std::path::PathBuf,
@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
         Verb::Daemon(args) => daemon::run(args),
-        Verb::Canary { cage } => crate::daemon::canary::sing(&cage).map(|()| ExitCode::SUCCESS),
+        Verb::Canary { cage } => crate::canary::probes::sing(&cage).map(|()| ExitCode::SUCCESS),
         Verb::Tail(args) => tail::run(&args),
         Verb::Ps(args) => ps::run(&args),
         Verb::Status(args) => status::run(&args),

@@ -9,7 +9,7 @@
 //! ```
 
 mod agents;
-pub mod canary;
+mod canary;
 mod change;
 pub mod config;
 mod core;

@@ -7,12 +7,14 @@
 //! engine   agents over one loaded kernel side     what run holds, and a daemon can
 //! family   kinds of sockets by name               pure
 //! launch   a command as an agent                  fork, tag, drop, exec, wait
-//! daemon   agents, policies, events, sinks    owns the machine's kernel side
-//! api      what goes over the control socket  types and the calling side
+//! canary   proof that there is a fence            a tagged process and its judge
+//! daemon   agents, policies, events, sinks        owns the machine's kernel side
+//! api      what goes over the control socket      types and the calling side
 //! cli      one verb a file                        the only module that prints
 //! ```
 
 pub mod api;
+pub mod canary;
 pub mod cli;
 pub mod daemon;
 pub mod engine;

@@ -30,6 +30,7 @@ pub struct Past {
 
 impl Past {
     /// Nothing is known, and nothing is kept.
+    #[cfg(test)]
     #[must_use]
     pub fn nothing() -> Past {
         Past { aside: u64::MAX, ..Past::default() }
