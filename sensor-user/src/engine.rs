@@ -18,7 +18,7 @@ use sensor_ebpf::tag::{Agent, CUT_OFF, Tag};
 use crate::event::{Context, Event, Rule};
 use crate::kernel::adopt::{Arrival, Host};
 use crate::kernel::load::{Kernel, KernelError, Pins, Tags};
-use crate::kernel::maps::Progress;
+use crate::kernel::progress::Progress;
 use crate::policy::Compiled;
 use slots::{Slots, Version};
 use state::{AgentFile, Origin, StateDir, StateError};
@@ -26,6 +26,8 @@ use stream::Stream;
 
 /// Versions that are kept after no agent is under them: events in the ring may still name them.
 const RETIRED_MAX: usize = 256;
+/// Agents that are remembered after they were taken away, for the same reason.
+const DEPARTED_MAX: usize = 256;
 
 /// Agents, their policies, and the kernel side that enforces them.
 pub struct Engine {
@@ -41,6 +43,8 @@ pub struct Engine {
     next_slot: u32,
     /// Agents that are cut off; see [`cut_off`](Engine::cut_off).
     cut_off: HashSet<Tag>,
+    /// Agents that were taken away, the last of them at the end: the ring may still name them.
+    departed: VecDeque<AgentFile>,
     state: Option<StateDir>,
 }
 
@@ -84,6 +88,7 @@ impl Engine {
             retired: VecDeque::new(),
             next_slot: 0,
             cut_off: HashSet::new(),
+            departed: VecDeque::new(),
             state,
         }
     }
@@ -234,7 +239,12 @@ impl Engine {
         let slot = agent.slot;
         let place = self.kernel().agent(slot)?.policy;
         self.kernel().maps().clear_agent(slot)?;
-        self.agents.remove(&slot);
+        if let Some(agent) = self.agents.remove(&slot) {
+            self.departed.push_back(agent);
+            if self.departed.len() > DEPARTED_MAX {
+                self.departed.pop_front();
+            }
+        }
         self.forget_file(slot);
         if self.slots.leave(place) {
             self.vacate(place)?;
@@ -352,7 +362,9 @@ impl Engine {
     #[must_use]
     pub fn context(&self, event: &Event) -> Option<Context<'_>> {
         let header = &event.header;
-        let agent = self.agent(Tag { agent: header.agent, epoch: header.epoch })?;
+        let tag = Tag { agent: header.agent, epoch: header.epoch };
+        let departed = || self.departed.iter().find(|agent| agent.tag() == tag);
+        let agent = self.agent(tag).or_else(departed)?;
         let table = if header.table == 0 { agent.table } else { header.table };
         let version = self.versions.get(&table);
         let rule = version.and_then(|version| version.rule(header.rule)).map(|rule| Rule {

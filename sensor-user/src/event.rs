@@ -4,6 +4,7 @@
 pub mod decode;
 pub mod human;
 pub mod json;
+pub mod schema;
 pub mod subject;
 
 use std::borrow::Cow;

@@ -12,6 +12,7 @@ pub mod load;
 pub mod maps;
 pub mod object;
 pub mod pins;
+pub mod progress;
 pub mod record;
 pub mod support;
 pub mod sys;

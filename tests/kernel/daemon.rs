@@ -2,6 +2,7 @@
 
 mod lifecycle;
 mod policies;
+mod stream;
 
 use crate::support::child::Child;
 use crate::support::daemon::Home;

@@ -80,6 +80,16 @@ impl Child {
         self.order(Order { step, tag: Tag::default() })
     }
 
+    /// Has it begin with a step; [`end`](Self::end) waits for it.
+    pub fn begin(&mut self, step: u32) {
+        self.send(&Order { step, tag: Tag::default() });
+    }
+
+    /// Waits for the step that it was told to begin with.
+    pub fn end(&mut self) -> Res<i64> {
+        self.receive(None)
+    }
+
     /// Has it run a step that has nothing to say but whether it went well.
     pub fn try_to(&mut self, step: u32) -> Res {
         self.run(step).map(drop)
@@ -96,12 +106,20 @@ impl Child {
     }
 
     fn order(&mut self, order: Order) -> Res<i64> {
+        self.send(&order);
+        self.receive(Some(order.step))
+    }
+
+    fn send(&mut self, order: &Order) {
         let words = [order.step, order.tag.agent, order.tag.epoch];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         write(&self.orders, &bytes).unwrap_or_else(|error| panic!("the child is gone: {error:?}"));
+    }
+
+    fn receive(&mut self, step: Option<u32>) -> Res<i64> {
+        let step = step.map_or_else(|| "it began with".to_owned(), |step| step.to_string());
         let mut answer = [0; 8];
         let count = read_next(&self.answers, &mut answer).unwrap();
-        let step = order.step;
         assert_eq!(
             count,
             answer.len(),
@@ -109,7 +127,7 @@ impl Child {
             process::wait(self.pid)
         );
         match i64::from_le_bytes(answer) {
-            PANICKED => panic!("the child panicked in step {}, see above", order.step),
+            PANICKED => panic!("the child panicked in step {step}, see above"),
             errno @ ..0 => Err(Errno(-errno as i32)),
             number => Ok(number),
         }

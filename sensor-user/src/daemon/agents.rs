@@ -144,7 +144,7 @@ impl Core {
             audit: version.is_some_and(|version| version.audit),
             uid: agent.uid,
             since: humantime::format_rfc3339_seconds(agent.since).to_string(),
-            processes: processes::describe(pids),
+            processes: processes::describe(pids, &self.intake.redact()),
             events: counters.next_seq,
             lost: counters.lost,
             warnings: None,
@@ -166,6 +166,7 @@ impl Core {
     }
 
     fn forget(&self, agent: &AgentFile) -> Result<(), Refusal> {
+        self.say_counted(Some(agent.tag()));
         self.report_losses();
         self.notice("agent ended", Some(agent), None);
         lock(&self.empty).remove(&agent.tag());

@@ -1,16 +1,24 @@
 //! The daemon's configuration: one TOML file, in which every key is known. `picket daemon
 //! --print-config` shows it with all comments and defaults.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::redact::{DEFAULT as DEFAULT_REDACT, Redact};
+use super::sink::otlp;
+use super::sink::syslog::{self, Target};
 use crate::kernel::pins;
 
 /// Where it is read from unless told otherwise.
 pub const DEFAULT: &str = "/etc/picket/picket.toml";
+
+/// How long repeats may be counted before they are said.
+const REPEATS_MAX: Duration = Duration::from_secs(60);
 
 /// The configuration that ships, with every key at its default.
 pub const COMMENTED: &str = include_str!("picket.toml");
@@ -25,6 +33,8 @@ pub struct Config {
     pub policies: Policies,
     /// What others may use up.
     pub limits: Limits,
+    /// What is said of violations.
+    pub events: Events,
     /// Where events go.
     pub sinks: Sinks,
 }
@@ -66,6 +76,17 @@ pub struct Limits {
     pub backlog: u64,
 }
 
+/// What is said of violations.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// How long violations like one that was said are only counted.
+    #[serde(deserialize_with = "duration")]
+    pub repeats: Duration,
+    /// Patterns of arguments with secrets in them.
+    pub redact: Vec<String>,
+}
+
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -77,11 +98,24 @@ pub struct Sinks {
     pub file: FileSink,
     /// The daemon's standard output.
     pub stdout: StdoutSink,
+    /// The journal.
+    pub journald: JournaldSink,
+    /// Syslog.
+    pub syslog: SyslogSink,
+    /// OpenTelemetry logs.
+    pub otlp: OtlpSink,
 }
 
 impl Default for Sinks {
     fn default() -> Self {
-        Sinks { queue: 4 << 20, file: FileSink::default(), stdout: StdoutSink::default() }
+        Sinks {
+            queue: 4 << 20,
+            file: FileSink::default(),
+            stdout: StdoutSink::default(),
+            journald: JournaldSink::default(),
+            syslog: SyslogSink::default(),
+            otlp: OtlpSink::default(),
+        }
     }
 }
 
@@ -130,6 +164,13 @@ impl Default for Limits {
     }
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        let redact = DEFAULT_REDACT.iter().map(ToString::to_string).collect();
+        Events { repeats: Duration::from_secs(1), redact }
+    }
+}
+
 impl Default for FileSink {
     fn default() -> Self {
         FileSink {
@@ -138,6 +179,59 @@ impl Default for FileSink {
             max_size: 64 << 20,
             keep: 8,
         }
+    }
+}
+
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournaldSink {
+    /// Whether it is written.
+    pub enabled: bool,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+impl Default for JournaldSink {
+    fn default() -> Self {
+        JournaldSink { enabled: false, socket: "/run/systemd/journal/socket".into() }
+    }
+}
+
+/// Syslog.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyslogSink {
+    /// Whether it is written.
+    pub enabled: bool,
+    /// Where to.
+    pub to: String,
+    /// As which facility.
+    pub facility: String,
+}
+
+impl Default for SyslogSink {
+    fn default() -> Self {
+        SyslogSink { enabled: false, to: "unix:/dev/log".into(), facility: "daemon".into() }
+    }
+}
+
+/// OpenTelemetry logs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtlpSink {
+    /// Whether they are sent.
+    pub enabled: bool,
+    /// The collector.
+    pub endpoint: String,
+    /// What to say in the head of each request.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Default for OtlpSink {
+    fn default() -> Self {
+        let endpoint = "http://127.0.0.1:4318/v1/logs".into();
+        OtlpSink { enabled: false, endpoint, headers: BTreeMap::new() }
     }
 }
 
@@ -200,6 +294,7 @@ impl Config {
             ("pins", &self.daemon.pins),
             ("directory", &self.policies.directory),
             ("path", &self.sinks.file.path),
+            ("socket", &self.sinks.journald.socket),
         ];
         for (key, path) in paths {
             if !path.is_absolute() {
@@ -210,6 +305,18 @@ impl Config {
         if self.sinks.file.max_size < 1 << 16 {
             return Err(("max_size", "`max_size` is below 64 KiB, which is less than one event may need with room to spare".to_owned()));
         }
+        if self.events.repeats > REPEATS_MAX {
+            return Err((
+                "repeats",
+                "`repeats` is more than a minute: repeats would be said too late".to_owned(),
+            ));
+        }
+        let Sinks { syslog, otlp, .. } = &self.sinks;
+        syslog.to.parse::<Target>().map_err(|error| ("to", error))?;
+        syslog::facility(&syslog.facility).map_err(|error| ("facility", error))?;
+        otlp::endpoint(&otlp.endpoint).map_err(|error| ("endpoint", error))?;
+        otlp::check_headers(&otlp.headers).map_err(|error| ("headers", error))?;
+        Redact::new(&self.events.redact).map_err(|error| ("redact", error))?;
         if self.limits.connections == 0 {
             return Err(("connections", "`connections` is 0: nobody could connect".to_owned()));
         }
@@ -222,6 +329,14 @@ fn wrong(at: &Path, text: &str, start: usize, message: String) -> ConfigError {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     ConfigError::Wrong { at: at.to_owned(), line, column, message }
+}
+
+/// A duration as `1s`, `500ms` or `0s`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|error| {
+        de::Error::custom(format!("`{text}` is no duration ({error}); write it like \"1s\""))
+    })
 }
 
 /// A number of bytes, or a text of a number and `KiB`, `MiB` or `GiB`.

@@ -11,6 +11,7 @@ use sensor_ebpf::tag::Tag;
 
 use super::config::{Config, ConfigError};
 use super::hub::Hub;
+use super::intake::Intake;
 use super::library::Library;
 use super::metrics::Violations;
 use super::past::Past;
@@ -32,6 +33,8 @@ pub struct Core {
     pub hub: Hub,
     /// Violations, counted.
     pub violations: Violations,
+    /// What happens to violations on their way.
+    pub intake: Intake,
     /// The map of tags.
     pub tags: Tags,
     /// How the kernel side came into force.
@@ -63,6 +66,7 @@ impl Core {
     ) -> Result<Core, EngineError> {
         Ok(Core {
             hub: Hub::new(sinks, past, config.limits.backlog),
+            intake: Intake::new(engine.tags()?, &config.events),
             config: Mutex::new(Arc::new(config)),
             config_path,
             violations: Violations::default(),
@@ -105,6 +109,7 @@ impl Core {
                 }
             }
         }
+        self.intake.configure(&config.events);
         *lock(&self.config) = Arc::new(config);
         Ok(())
     }

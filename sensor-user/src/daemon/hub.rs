@@ -21,6 +21,8 @@ pub struct Record {
     pub n: u64,
     /// The JSON object, with a newline.
     pub text: String,
+    /// What kind of line it is: its `type`.
+    pub kind: &'static str,
     /// When it happened.
     pub time: SystemTime,
     /// The agent that it is about.
@@ -55,6 +57,7 @@ impl Record {
         let head = line.head();
         Record {
             n: head.n.unwrap_or(0),
+            kind: line.kind(),
             time: humantime::parse_rfc3339(&head.time).unwrap_or(SystemTime::UNIX_EPOCH),
             agent: line.subject().map(|subject| About {
                 id: subject.agent_id.to_string(),

@@ -23,7 +23,7 @@ impl Core {
             let Some(progress) = engine.progress() else { return };
             for agent in engine.agents() {
                 let Ok(counters) = engine.counters(agent.tag()) else { continue };
-                let (_, reported) = progress.of(agent.slot);
+                let reported = progress.reported(agent.slot);
                 if counters.lost > reported {
                     losses.push((agent.clone(), counters.lost, reported));
                 }
@@ -36,7 +36,7 @@ impl Core {
             if let Some(progress) =
                 engine.progress().filter(|_| engine.agent(agent.tag()).is_some())
             {
-                progress.reported(agent.slot, total);
+                progress.report(agent.slot, total);
             }
         }
     }

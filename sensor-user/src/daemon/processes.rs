@@ -7,12 +7,13 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use sensor_ebpf::tag::Tag;
 
+use super::redact::Redact;
 use crate::api::types::Process;
 use crate::event::subject::printable;
 use crate::kernel::maps::Tags;
 use crate::kernel::sys;
 
-/// Bytes of a command line that are shown.
+/// Characters of a command line that are shown.
 const COMMAND_MAX: usize = 200;
 
 /// What `/proc/PID/status` says of a process.
@@ -90,12 +91,12 @@ pub fn tagged(tags: &Tags) -> io::Result<HashMap<Tag, Vec<u32>>> {
 }
 
 /// What people want to know of these processes, parents before their children.
-pub fn describe(pids: &[u32]) -> Vec<Process> {
+pub fn describe(pids: &[u32], redact: &Redact) -> Vec<Process> {
     let mut all: Vec<Process> = pids
         .iter()
         .filter_map(|pid| {
             let status = status(*pid).ok()?;
-            let command = command(*pid);
+            let command = command(*pid, redact);
             Some(Process { pid: *pid, ppid: status.ppid, uid: status.uids[0], command })
         })
         .collect();
@@ -115,15 +116,16 @@ pub fn describe(pids: &[u32]) -> Vec<Process> {
 }
 
 /// The command line, or the name in brackets of a process that has none (`ps(1)` does so).
-fn command(pid: u32) -> String {
+fn command(pid: u32, redact: &Redact) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<&[u8]> = line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
     if words.is_empty() {
         let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
         return format!("[{}]", printable(name.trim_ascii_end()));
     }
-    let line = words.join(&b' ');
-    printable(&line[..line.len().min(COMMAND_MAX)])
+    let mut words: Vec<String> = words.into_iter().map(printable).collect();
+    redact.apply(&mut words);
+    words.join(" ").chars().take(COMMAND_MAX).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +145,7 @@ mod tests {
         let own = std::process::id();
         assert!(pids().unwrap().contains(&own));
         assert_eq!(hold(own).unwrap().status.tgid, own);
-        let described = describe(&[own]);
+        let described = describe(&[own], &Redact::default());
         assert_eq!(described.len(), 1);
         assert!(!described[0].command.is_empty());
     }

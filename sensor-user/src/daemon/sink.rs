@@ -5,8 +5,12 @@
 //! loses none. Every other sink has a queue of bounded size and a thread of its own.
 
 mod file;
+mod journald;
+pub mod otlp;
 mod queue;
+mod shape;
 mod stdout;
+pub mod syslog;
 
 use std::io;
 use std::sync::Arc;
@@ -111,6 +115,21 @@ impl Sinks {
         if config.stdout.enabled {
             sinks.queued("stdout", Box::new(stdout::Stdout), config)?;
         }
+        if config.journald.enabled {
+            let journald = journald::Journald::new(config.journald.socket.clone());
+            sinks.queued("journald", Box::new(journald), config)?;
+        }
+        if config.syslog.enabled {
+            let wrong = anyhow::Error::msg;
+            let target = config.syslog.to.parse().map_err(wrong)?;
+            let facility = syslog::facility(&config.syslog.facility).map_err(wrong)?;
+            sinks.queued("syslog", Box::new(syslog::Syslog::new(target, facility)), config)?;
+        }
+        if config.otlp.enabled {
+            let endpoint = otlp::endpoint(&config.otlp.endpoint).map_err(anyhow::Error::msg)?;
+            let otlp = otlp::Otlp::new(endpoint, config.otlp.headers.clone())?;
+            sinks.queued("otlp", Box::new(otlp), config)?;
+        }
         Ok(sinks)
     }
 
@@ -191,4 +210,29 @@ impl Sinks {
 fn gap(name: &str, missed: u64) -> Record {
     let line = Line::gap(name, missed);
     Record::of(&line, line.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of a notice.
+    pub fn notice(n: u64) -> Arc<Record> {
+        let mut line = Line::notice("test", None, None);
+        line.number(n);
+        Arc::new(Record::of(&line, line.text()))
+    }
+
+    /// A record of a violation.
+    pub fn violation(n: u64) -> Arc<Record> {
+        let text = serde_json::json!({
+            "type": "violation", "v": 1, "n": n, "time": "2026-05-17T10:21:07.000007Z",
+            "boot": "b", "agent": "coder", "agent_id": "1.1", "owner": 0, "policy": "p",
+            "version": "0011", "seq": n, "lost": 0, "verdict": "deny", "op": "file_open",
+            "requested": ["read"], "because": ["read"], "subject": "/secret", "errno": "EACCES",
+            "pid": 1, "tid": 1, "ppid": 1, "uid": 0, "gid": 0, "comm": "cat", "start": 1, "cgroup": 1
+        });
+        let line = Line::parse(&text.to_string()).unwrap();
+        Arc::new(Record::of(&line, line.text()))
+    }
 }

@@ -208,10 +208,14 @@ pub struct Loss<'a> {
     /// The agent.
     #[serde(flatten)]
     pub of: Subject<'a>,
-    /// How many since the last such line.
+    /// Why: `ring`, they found no room in the kernel's ring; `daemon`, they repeated others, and the
+    /// daemon was killed before it said how often.
+    pub cause: Text<'a>,
+    /// How many that no other such line counts.
     pub lost: u64,
-    /// How many in the agent's whole life.
-    pub total: u64,
+    /// How many found no room in the ring in the agent's whole life; only with `ring`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 /// Lines that a sink or a reader did not get.
@@ -258,7 +262,15 @@ impl<'a> Line<'a> {
     /// `total` in its whole life.
     #[must_use]
     pub fn loss(of: Subject<'a>, lost: u64, total: u64, time: SystemTime) -> Line<'a> {
-        Line::Loss(Loss { head: Head::new(time), of, lost, total })
+        let (cause, total) = ("ring".into(), Some(total));
+        Line::Loss(Loss { head: Head::new(time), of, cause, lost, total })
+    }
+
+    /// The line for `lost` violations that a daemon had counted and not said when it was killed.
+    #[must_use]
+    pub fn left_over(of: Subject<'a>, lost: u64, time: SystemTime) -> Line<'a> {
+        let cause = "daemon".into();
+        Line::Loss(Loss { head: Head::new(time), of, cause, lost, total: None })
     }
 
     /// The line that says how many lines a sink is missing.
@@ -272,6 +284,18 @@ impl<'a> Line<'a> {
     pub fn notice(what: &'a str, of: Option<Subject<'a>>, detail: Option<&'a str>) -> Line<'a> {
         let head = Head::new(SystemTime::now());
         Line::Notice(Notice { head, of, what: what.into(), detail: detail.map(Text::from) })
+    }
+
+    /// Its `type`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Line::Violation(_) => "violation",
+            Line::Repeat(_) => "repeat",
+            Line::Loss(_) => "loss",
+            Line::Gap(_) => "gap",
+            Line::Notice(_) => "notice",
+        }
     }
 
     /// What every line has.

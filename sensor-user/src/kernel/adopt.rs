@@ -14,9 +14,9 @@ use aya::programs::loaded_programs;
 
 use super::error::KernelError;
 use super::load::{Kernel, strange};
-use super::maps::Progress;
 use super::object::{self, has_programs};
 use super::pins;
+use super::progress::Progress;
 use super::record::{NAME, Record, RecordMap};
 
 /// How a kernel side came to be in force.

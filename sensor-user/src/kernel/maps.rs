@@ -4,11 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
-use aya_obj::generated::BPF_F_MMAPABLE;
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use sensor_ebpf::hook::{FAULT_SLOTS, Fault, Hook};
 use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, TABLE_WORDS};
@@ -219,63 +217,6 @@ pub fn data(map: Map) -> Option<MapData> {
 /// A policy table in a map of its own.
 #[derive(Debug)]
 pub struct Table(OwnedFd);
-
-/// How far the events of each agent were passed on, in a map beside the programs' own, so that a
-/// reader that is killed is followed by one that goes on where it was.
-#[derive(Debug)]
-pub struct Progress(Shared<[AtomicU64; 2]>);
-
-impl Progress {
-    /// Name of the map and of its pin.
-    pub const NAME: &str = "PROGRESS";
-
-    /// Opens what is pinned at `at`, or makes and pins it.
-    pub fn open(at: &Path) -> Result<Progress, KernelError> {
-        let failed = |what| move |source| KernelError::Call { what, source };
-        let map = match sys::open_pin(at) {
-            Ok(map) => map,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (size, flags) = (size_of::<[AtomicU64; 2]>() as u32, BPF_F_MMAPABLE);
-                let map = sys::create_map(BPF_MAP_TYPE_ARRAY, Self::NAME, size, AGENTS_MAX, flags)
-                    .map_err(failed("make the map of progress"))?;
-                sys::pin(map.as_fd(), at).map_err(failed("pin the map of progress"))?;
-                map
-            }
-            Err(error) => return Err(failed("open the map of progress")(error)),
-        };
-        let shared = Shared::map(map.as_fd(), AGENTS_MAX as usize)
-            .map_err(failed("map the progress into memory"))?;
-        Ok(Progress(shared))
-    }
-
-    /// Events passed on, and losses reported, of the agent in a slot.
-    pub fn of(&self, slot: u32) -> (u64, u64) {
-        let Some([passed, lost]) = self.0.values().get(slot as usize) else { return (0, 0) };
-        (passed.load(Acquire), lost.load(Acquire))
-    }
-
-    /// One more event passed on.
-    pub fn passed(&self, slot: u32) {
-        if let Some([passed, _]) = self.0.values().get(slot as usize) {
-            passed.fetch_add(1, Release);
-        }
-    }
-
-    /// Losses up to `total` reported.
-    pub fn reported(&self, slot: u32, total: u64) {
-        if let Some([_, lost]) = self.0.values().get(slot as usize) {
-            lost.store(total, Release);
-        }
-    }
-
-    /// A new agent in the slot.
-    pub fn reset(&self, slot: u32) {
-        if let Some([passed, lost]) = self.0.values().get(slot as usize) {
-            passed.store(0, Release);
-            lost.store(0, Release);
-        }
-    }
-}
 
 /// The map of tags.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ const PREEMPTION: &str = "preempt=full";
 const RACES: u64 = 6;
 
 /// What the tests take from the environment: where random ones begin, and how long they go on.
-const HANDED_ON: [&str; 2] = ["PICKET_SEED", "PICKET_TIMES"];
+const HANDED_ON: [&str; 3] = ["PICKET_SEED", "PICKET_TIMES", "PICKET_VIOLATIONS"];
 
 /// How long one kernel may take. Under emulation on a busy machine a run takes minutes.
 const TIME: Duration = Duration::from_secs(20 * 60);

@@ -83,8 +83,14 @@ impl Show {
                 AnsiColor::Red.on_default().bold(),
                 "lost",
                 format!(
-                    "{} violations of {} ({}) found no room; {} in all",
-                    loss.lost, loss.of.agent, loss.of.agent_id, loss.total
+                    "{} violations of {} ({}): {}",
+                    loss.lost,
+                    loss.of.agent,
+                    loss.of.agent_id,
+                    match &*loss.cause {
+                        "ring" => "they found no room on their way",
+                        _ => "repeats that a killed daemon had not said yet",
+                    }
                 ),
             ),
             Line::Gap(gap) if gap.sink == "api" => other(
