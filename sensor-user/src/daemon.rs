@@ -29,6 +29,7 @@ mod pump;
 mod redact;
 mod repeats;
 mod routes;
+mod scrape;
 mod serve;
 pub(crate) mod sink;
 mod watch;
@@ -91,6 +92,12 @@ async fn serve(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<(
     let listener =
         serve::listen(&socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
     tokio::spawn(serve::serve(core.clone(), listener));
+    if let Some(at) = core.config().metrics.listen {
+        let listener = scrape::listen(at).await;
+        let listener =
+            listener.with_context(|| format!("cannot listen on {at} (metrics.listen)"))?;
+        tokio::spawn(scrape::serve(core.clone(), listener));
+    }
     tokio::spawn(watch::hangups(core.clone()));
     tokio::spawn(watch::files(core.clone()));
     tokio::spawn(watch::clock(core.clone()));

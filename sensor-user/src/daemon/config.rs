@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub events: Events,
     /// Where events go.
     pub sinks: Sinks,
+    /// Metrics on a port.
+    pub metrics: Metrics,
 }
 
 /// The daemon itself.
@@ -85,6 +88,15 @@ pub struct Events {
     pub repeats: Duration,
     /// Patterns of arguments with secrets in them.
     pub redact: Vec<String>,
+}
+
+/// Metrics on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// The address and port; `None` for no port.
+    #[serde(deserialize_with = "address")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// Where events go.
@@ -329,6 +341,17 @@ fn wrong(at: &Path, text: &str, start: usize, message: String) -> ConfigError {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     ConfigError::Wrong { at: at.to_owned(), line, column, message }
+}
+
+/// An address with a port, or an empty text for none.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        de::Error::custom(format!("`{text}` is no address with a port, like 127.0.0.1:9464"))
+    })
 }
 
 /// A duration as `1s`, `500ms` or `0s`.

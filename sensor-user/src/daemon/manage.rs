@@ -45,6 +45,8 @@ pub fn status(core: &Core, peer: Peer) -> Status {
         status.object = record.object.iter().map(|byte| format!("{byte:02x}")).collect();
         status.generation = record.generation;
         let hook = |(name, armed): (&str, bool)| HookStatus { name: name.to_owned(), armed };
+        status.ring = host.ring().ok();
+        status.map_memory = host.map_memory().iter().map(|(_, bytes)| bytes).sum();
         status.hooks = host.armed().into_iter().map(hook).collect();
     }
     status.canary = lock(&core.canary).clone();

@@ -1,7 +1,8 @@
-//! Metrics in the text format of Prometheus. Labels are names of hooks, verdicts, faults, sinks and
-//! policies: of each there are few, whatever agents do. No label names an agent, a path or a pid.
+//! Metrics in the text format of Prometheus. Labels are names of hooks, verdicts, faults, sinks, maps,
+//! policies and agents, and of each there is a bounded number, whatever agents do. No label is an
+//! agent's id, a path or a pid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
@@ -13,31 +14,49 @@ use crate::kernel::adopt::Host;
 /// What the text is.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Policies that are told apart; the rest is `other`.
-const POLICIES_MAX: usize = 128;
+/// Names of agents, and of policies, that are told apart; the rest is `other`.
+const NAMES_MAX: usize = 128;
+/// Combinations that are told apart, beside those of `other`.
+const SERIES_MAX: usize = 2048;
+/// What stands for whatever is told apart no more.
+const OTHER: &str = "other";
 
-/// Violations so far, by policy, hook and verdict.
+/// Violations so far, by agent's name, policy, hook and verdict.
 #[derive(Debug, Default)]
 pub struct Violations(Mutex<Counts>);
 
+type Series = (String, String, &'static str, &'static str);
+
 #[derive(Debug, Default)]
 struct Counts {
-    policies: Vec<String>,
-    counts: BTreeMap<(String, &'static str, &'static str), u64>,
+    agents: HashSet<String>,
+    policies: HashSet<String>,
+    counts: BTreeMap<Series, u64>,
 }
 
 impl Violations {
     /// Counts one.
-    pub fn count(&self, policy: &str, op: &'static str, verdict: &'static str) {
-        let mut state = lock(&self.0);
-        let known = state.policies.iter().any(|known| known == policy);
-        let room = state.policies.len() < POLICIES_MAX;
-        if !known && room {
-            state.policies.push(policy.to_owned());
-        }
-        let policy = if known || room { policy } else { "other" };
-        *state.counts.entry((policy.to_owned(), op, verdict)).or_default() += 1;
+    pub fn count(&self, agent: &str, policy: &str, op: &'static str, verdict: &'static str) {
+        let Counts { agents, policies, counts } = &mut *lock(&self.0);
+        let (agent, policy) = (bounded(agents, agent), bounded(policies, policy));
+        let series = (agent.to_owned(), policy.to_owned(), op, verdict);
+        let room = counts.len() < SERIES_MAX || counts.contains_key(&series);
+        // Of those without room there are as many as hooks and verdicts, at most.
+        let series = if room { series } else { (OTHER.to_owned(), OTHER.to_owned(), op, verdict) };
+        *counts.entry(series).or_default() += 1;
     }
+}
+
+/// A name, if there are not too many others.
+fn bounded<'n>(known: &mut HashSet<String>, name: &'n str) -> &'n str {
+    if known.contains(name) {
+        return name;
+    }
+    if known.len() < NAMES_MAX {
+        known.insert(name.to_owned());
+        return name;
+    }
+    OTHER
 }
 
 /// A text under way.
@@ -137,17 +156,37 @@ pub fn text(core: &Core) -> String {
     for sink in &status.sinks {
         text.value("picket_sink_missed_total", &[("sink", &sink.name)], sink.missed as f64);
     }
+    text.metric("picket_sink_waiting", "gauge", "Records that wait before a sink.");
+    for sink in &status.sinks {
+        text.value("picket_sink_waiting", &[("sink", &sink.name)], sink.waiting as f64);
+    }
+    if let Some((used, size)) = status.ring {
+        let help = "Bytes of the event ring that are in use.";
+        text.single("picket_ring_used_bytes", "gauge", help, used as f64);
+        text.single("picket_ring_bytes", "gauge", "Bytes of the event ring.", size as f64);
+    }
+    maps(core, &mut text);
     text.metric(
         "picket_violations_total",
         "counter",
         "Violations passed on since the daemon began.",
     );
-    for ((policy, op, verdict), count) in &lock(&core.violations.0).counts {
-        let labels = [("policy", policy.as_str()), ("op", op), ("verdict", verdict)];
+    for ((agent, policy, op, verdict), count) in &lock(&core.violations.0).counts {
+        let labels =
+            [("agent", agent.as_str()), ("policy", policy), ("op", op), ("verdict", verdict)];
         text.value("picket_violations_total", &labels, *count as f64);
     }
     programs(core, &mut text);
     text.0
+}
+
+/// What the kernel says that its maps take.
+fn maps(core: &Core, text: &mut Text) {
+    let found = core.engine().as_host().map(Host::map_memory).unwrap_or_default();
+    text.metric("picket_map_bytes", "gauge", "Kernel memory of a map, but of policy tables.");
+    for (map, bytes) in &found {
+        text.value("picket_map_bytes", &[("map", map)], *bytes as f64);
+    }
 }
 
 /// What the kernel counts for each program, where `kernel.bpf_stats_enabled` is 1.
@@ -170,12 +209,16 @@ mod tests {
     #[test]
     fn the_number_of_labels_is_bounded() {
         let violations = Violations::default();
-        for number in 0..1000 {
-            violations.count(&format!("p{number}"), "file_open", "deny");
+        for number in 0..10_000 {
+            let (agent, policy) = (format!("a{number}"), format!("p{}", number % 1000));
+            violations.count(&agent, &policy, "file_open", "deny");
+            violations.count("a1", &policy, ["bpf", "file_open"][number % 2], "audit");
         }
         let counts = &lock(&violations.0).counts;
-        assert_eq!(counts.len(), POLICIES_MAX + 1);
-        assert_eq!(counts.values().sum::<u64>(), 1000);
+        assert!(counts.len() <= SERIES_MAX + 4, "{}", counts.len());
+        assert_eq!(counts.values().sum::<u64>(), 20_000);
+        let first = ("a0".to_owned(), "p0".to_owned(), "file_open", "deny");
+        assert_eq!(counts.get(&first), Some(&1));
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn pass(core: &Core, event: &Event, boot: SystemTime) {
         let unknown = Context::unknown();
         let context = engine.context(event).unwrap_or(unknown);
         let op = event.hook.name().unwrap_or("unknown");
-        core.violations.count(context.policy, op, event.verdict.name());
+        core.violations.count(context.agent, context.policy, op, event.verdict.name());
         Violation::new(event, context, time, process).into_owned()
     };
     // Not with the engine in hand: a disk may be slow.

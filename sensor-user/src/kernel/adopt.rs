@@ -7,17 +7,21 @@
 //! takes the old one off; wherever it is interrupted, at least one whole set is attached.
 
 use std::collections::HashMap;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::loaded_programs;
+use sensor_ebpf::limits::RING_BYTES;
 
 use super::error::KernelError;
 use super::load::{Kernel, strange};
+use super::maps::EVENTS;
 use super::object::{self, has_programs};
 use super::pins;
 use super::progress::Progress;
 use super::record::{NAME, Record, RecordMap};
+use super::sys;
 
 /// How a kernel side came to be in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +131,29 @@ impl Host {
         let links = pins::links(&self.at, self.record.generation);
         let armed = |hook| (hook, is_link(&links.join(hook)));
         self.kernel.permanent().into_iter().map(armed).collect()
+    }
+
+    /// Bytes of the event ring that are in use, and how many there are.
+    pub fn ring(&self) -> Result<(u64, u64), KernelError> {
+        let failed = |source| KernelError::Call { what: "look at the event ring", source };
+        let map = sys::open_pin(&self.at.join(EVENTS)).map_err(failed)?;
+        let (read, written) = sys::ring_positions(map.as_fd()).map_err(failed)?;
+        Ok((written.saturating_sub(read), u64::from(RING_BYTES)))
+    }
+
+    /// Kernel memory of each pinned map, in bytes, as the kernel counts it. The tables of policies are
+    /// maps of their own, and not among these.
+    #[must_use]
+    pub fn map_memory(&self) -> Vec<(String, u64)> {
+        let names = pins::names(&self.at).unwrap_or_default();
+        let size = |name: &String| {
+            let map = sys::open_pin(&self.at.join(name)).ok()?;
+            let info = format!("/proc/self/fdinfo/{}", map.as_raw_fd());
+            let text = std::fs::read_to_string(info).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("memlock:"))?;
+            line.trim().parse().ok()
+        };
+        names.into_iter().filter_map(|name| size(&name).map(|size| (name, size))).collect()
     }
 
     /// For each hook, the seconds spent in its program and how often it ran. The kernel counts where

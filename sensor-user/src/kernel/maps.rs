@@ -21,7 +21,8 @@ const AGENTS: &str = "AGENTS";
 const POLICIES: &str = "POLICIES";
 const TAGS: &str = "TAGS";
 const FAULTS: &str = "FAULTS";
-const EVENTS: &str = "EVENTS";
+/// The event ring.
+pub const EVENTS: &str = "EVENTS";
 /// Maps of one set of programs, which keep nothing that another set would miss. Everything else
 /// outlives the set.
 pub const OF_ONE_SET: [&str; 2] = ["SCRATCH", "SCRATCH_PEER"];

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_info, bpf_map_type};
 
@@ -246,6 +246,30 @@ impl<T: Cell> Drop for Shared<T> {
     fn drop(&mut self) {
         // SAFETY: the mapping that was made in `map`, which nobody refers to any more.
         unsafe { libc::munmap(self.values.as_ptr().cast(), self.count * size_of::<T>()) };
+    }
+}
+
+/// How far a ring was read and how far it was written, in bytes since it was made: the first words of
+/// its first two pages (`bpf_ringbuf`).
+pub fn ring_positions(map: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    // SAFETY: takes an integer.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let (nowhere, len) = (std::ptr::null_mut(), 2 * page);
+    // SAFETY: makes a new mapping, only for reading; the kernel checks the length.
+    let at =
+        unsafe { libc::mmap(nowhere, len, libc::PROT_READ, libc::MAP_SHARED, map.as_raw_fd(), 0) };
+    if at == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: both words lie within the mapping that was just made, are aligned to a page, and are
+    // changed atomically by whoever changes them; the mapping goes when they have been read.
+    unsafe {
+        let word = |at: *mut libc::c_void| (*at.cast::<AtomicU64>()).load(Ordering::Acquire);
+        // The reader's first: the writer is never behind it.
+        let read = word(at);
+        let written = word(at.byte_add(page));
+        libc::munmap(at, len);
+        Ok((read, written))
     }
 }
 
