@@ -27,6 +27,7 @@ mod peer;
 mod processes;
 mod pump;
 mod redact;
+pub mod rehearse;
 mod repeats;
 mod routes;
 mod scrape;
