@@ -47,7 +47,7 @@ pub struct Args {
 }
 
 /// The targets, as `tests/fuzz/targets.rs` has them.
-const TARGETS: [&str; 5] = ["policy", "pattern", "table", "event", "subject"];
+const TARGETS: [&str; 6] = ["api", "policy", "pattern", "table", "event", "subject"];
 
 /// See `tests/fuzz/main.rs`.
 const TARGET: &str = "PICKET_FUZZ_TARGET";
