@@ -2,6 +2,7 @@
 
 mod lifecycle;
 mod policies;
+mod prompt;
 mod stream;
 
 use crate::support::child::Child;

@@ -273,6 +273,11 @@ impl Daemon {
         self.runtime.block_on(self.client.get(path))
     }
 
+    /// `GET`s text.
+    pub fn text(&self, path: &str) -> Result<String, ClientError> {
+        self.runtime.block_on(self.client.text(path))
+    }
+
     /// Has something done that answers.
     pub fn call<T: DeserializeOwned>(
         &self,

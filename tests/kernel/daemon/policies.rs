@@ -85,7 +85,14 @@ fn a_policy_is_put_and_removed_over_the_socket() {
     assert!(error.contains("other"), "{error}");
     let file = home.policies().join("reader.yaml");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "the file is as it was");
-    daemon.call::<Reloaded>(Method::DELETE, "/v1/policies/reader", &json!({})).unwrap();
+    let delete = |query: &str| {
+        let path = format!("/v1/policies/reader{query}");
+        daemon.call::<Reloaded>(Method::DELETE, &path, &json!({}))
+    };
+    let error = delete("").unwrap_err().to_string();
+    assert!(error.contains("1 agents are under"), "{error}");
+    assert!(file.exists());
+    delete("?force=true").unwrap();
     assert!(!file.exists());
     assert_eq!(inside.try_to(SECRET), Err(EACCES), "its agent stays under it");
     assert_eq!(inside.try_to(PUBLIC), Ok(()));

@@ -113,7 +113,7 @@ fn a_line_says_who_did_what_under_which_rule() {
         (rule.file.as_ref(), rule.reason.as_deref()),
         (file.to_str().unwrap(), Some("it is one"))
     );
-    assert_eq!(rule.line, 9);
+    assert_eq!(rule.line, 10, "of the path in it");
     let own = std::process::id();
     assert_eq!((v.pid, v.ppid, v.uid), (child.pid().cast_unsigned(), own, 0));
     let exe = std::env::current_exe().unwrap();
@@ -170,7 +170,8 @@ fn violations_from_eight_agents_at_full_speed_are_accounted_for_exactly() {
         total.lost += account.lost;
     }
     let rate = total.all() as f64 / took.as_secs_f64();
-    println!("{total:?} in {took:.1?}, {rate:.0} a second");
+    let figures = format!("{total:?} in {took:.1?}, {rate:.0} a second\n");
+    let _ = crate::support::sys::process::complain(&figures);
     for agent in daemon.agents() {
         assert_eq!((agent.events, agent.name.as_str()), (all, "reader"));
     }
