@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -234,9 +234,18 @@ impl Home {
 
     /// Runs a verb of the program with this daemon's socket in the environment.
     pub fn picket(&self, arguments: &[&str]) -> Output {
+        self.verb(arguments).output().unwrap()
+    }
+
+    /// The same as a user who is not root.
+    pub fn picket_as(&self, uid: u32, arguments: &[&str]) -> Output {
+        self.verb(arguments).uid(uid).gid(uid).current_dir("/").output().unwrap()
+    }
+
+    fn verb(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PICKET);
         command.args(arguments).env("PICKET_SOCKET", self.socket()).stdin(Stdio::null());
-        command.output().unwrap()
+        command
     }
 
     /// A process of the test's, which does what `body` says.

@@ -187,7 +187,7 @@ pub struct Reloaded {
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
-    /// Whether the last canary found everything refused that should be.
+    /// Whether the last canary found everything refused that should be, and every hook is armed.
     pub enforcing: bool,
     /// Version of the daemon.
     pub version: String,

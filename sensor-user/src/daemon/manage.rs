@@ -8,14 +8,25 @@ use std::path::{Path, PathBuf};
 use super::core::{Core, lock};
 use super::peer::{Peer, Refusal, no_policy};
 use crate::api::types::{HookStatus, Policy, Reloaded, Status};
+use crate::engine::Engine;
 use crate::engine::slots::Version;
 use crate::kernel::adopt::Arrival;
 use crate::kernel::object::VERSION;
 use crate::policy::{self, Source};
 use sensor_ebpf::limits::{POLICIES_MAX, TABLE_WORDS};
 
-/// Whether the last canary found everything refused that should be.
+/// Whether the last canary found everything refused that should be, and every hook has its program
+/// still.
 pub fn enforcing(core: &Core) -> bool {
+    refused(core) && armed(&core.engine())
+}
+
+fn armed(engine: &Engine) -> bool {
+    engine.as_host().is_none_or(|host| host.armed().iter().all(|(_, armed)| *armed))
+}
+
+/// Whether the last canary found everything refused that should be.
+fn refused(core: &Core) -> bool {
     let canary = lock(&core.canary);
     !canary.probes.is_empty() && canary.probes.iter().all(|probe| probe.refused)
 }
@@ -29,7 +40,7 @@ pub fn status(core: &Core, peer: Peer) -> Status {
         Arrival::Upgraded { from } => format!("upgraded from {from}"),
     };
     let mut status = Status {
-        enforcing: enforcing(core),
+        enforcing: refused(core) && armed(&engine),
         version: VERSION.to_owned(),
         abi: sensor_ebpf::ABI_VERSION,
         pid: std::process::id(),

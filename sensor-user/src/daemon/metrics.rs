@@ -96,7 +96,7 @@ pub fn text(core: &Core) -> String {
     text.single(
         "picket_enforcing",
         "gauge",
-        "Whether the last canary was refused everything.",
+        "Whether the last canary was refused everything and every hook is armed.",
         yes(status.enforcing),
     );
     text.single("picket_agents", "gauge", "Agents there are.", status.agents as f64);

@@ -103,6 +103,34 @@ fn policies_are_loaded_whole_or_not_at_all_and_removed_when_nobody_is_under_them
 }
 
 #[test]
+fn other_users_see_whether_there_is_a_fence_and_change_nothing() {
+    const NOBODY: u32 = 65534;
+    let place = Place::on_disk("prompt_others");
+    let home = Home::new("prompt-others");
+    let policy = home.policy("reader", &reads_public(&place));
+    let daemon = home.start();
+    let mut child = reader(&home, &place);
+    let id = daemon.agent("reader");
+    daemon.enter(id, &child);
+    assert_eq!(child.try_to(SECRET), Err(EACCES));
+    let status = home.picket_as(NOBODY, &["status"]);
+    assert_eq!((status.status.code(), out(&status).lines().count()), (Some(0), 2), "{status:?}");
+    assert_eq!(out(&home.picket_as(NOBODY, &["ps", "--json"])).trim(), "[]");
+    assert_eq!(out(&home.picket_as(NOBODY, &["policy", "list", "--json"])).trim(), "[]");
+    assert_eq!(out(&home.picket_as(NOBODY, &["tail", "-n", "100"])), "");
+    assert_ne!(out(&home.picket(&["tail", "-n", "100"])), "", "there is something to see for root");
+    let file = policy.to_str().unwrap();
+    for arguments in [["policy", "load", file], ["policy", "remove", "reader"]] {
+        let refused = home.picket_as(NOBODY, &arguments);
+        assert_eq!(refused.status.code(), Some(125), "{refused:?}");
+        assert!(err(&refused).contains("only root may"), "{refused:?}");
+    }
+    let hidden = home.picket_as(NOBODY, &["policy", "show", "reader"]);
+    assert!(err(&hidden).contains("no policy \"reader\" for you"), "{hidden:?}");
+    assert!(policy.exists());
+}
+
+#[test]
 fn metrics_count_what_there_was() {
     let place = Place::on_disk("prompt_metrics");
     let home = Home::new("prompt-metrics");
