@@ -15,7 +15,7 @@ use super::who::Who;
 use crate::api::types::AgentId;
 use crate::event::json::{Line, Process, Repeat, Violation};
 use crate::kernel::maps::Tags;
-use crate::kernel::progress::Progress;
+use crate::kernel::progress::{Progress, Unsaid};
 
 /// The state of it.
 pub struct Intake {
@@ -112,25 +112,25 @@ impl Core {
     }
 
     /// What the daemon before this had counted and not said when it was killed: said as lost, for no more
-    /// is known of it. For each agent the number of the last of those: it may be in the ring still.
-    pub fn say_left_over(&self) -> Vec<(Tag, u64)> {
+    /// is known of it. What is left says which was the last of each agent: it may be in the ring still.
+    pub fn say_left_over(&self) -> Vec<(Tag, Unsaid)> {
         let mut left = Vec::new();
         {
             let engine = self.engine();
             let Some(progress) = engine.progress() else { return Vec::new() };
             for agent in engine.agents() {
-                let (count, seq) = progress.unsaid(agent.slot);
-                if count > 0 {
-                    left.push((agent.clone(), count, seq));
-                }
+                left.push((agent.clone(), progress.unsaid(agent.slot)));
             }
         }
         let mut last = Vec::new();
-        for (agent, count, seq) in left {
-            let of = subject(&self.engine(), &agent);
-            self.hub.publish(Line::left_over(of, count, SystemTime::now()));
-            self.with_progress(agent.tag(), |progress| progress.said(agent.slot, count));
-            last.push((agent.tag(), seq));
+        for (agent, unsaid) in left {
+            last.push((agent.tag(), unsaid));
+            let count = unsaid.count();
+            if count > 0 {
+                let of = subject(&self.engine(), &agent);
+                self.hub.publish(Line::left_over(of, count, SystemTime::now()));
+                self.with_progress(agent.tag(), |progress| progress.said(agent.slot, count));
+            }
         }
         last
     }

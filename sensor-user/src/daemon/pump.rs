@@ -12,7 +12,7 @@ use crate::api::types::AgentId;
 use crate::engine::stream::Stream;
 use crate::event::json::{Line, Violation};
 use crate::event::{Context, Event, boot_time};
-use crate::kernel::progress::Progress;
+use crate::kernel::progress::Unsaid;
 
 /// Events that are passed on before anybody else gets the thread.
 const BATCH: usize = 64;
@@ -59,7 +59,7 @@ fn batch(core: &Core, stream: &mut Stream, known: &mut Known) -> bool {
 struct Known {
     first: bool,
     written: Option<(String, u64)>,
-    counted: Vec<(Tag, u64)>,
+    counted: Vec<(Tag, Unsaid)>,
 }
 
 impl Known {
@@ -74,7 +74,7 @@ impl Known {
             return false;
         }
         let (tag, seq) = (tag(event), event.header.seq);
-        let same = |counted: &(Tag, u64)| counted.0 == tag && Progress::is_last(counted.1, seq);
+        let same = |(of, unsaid): &(Tag, Unsaid)| *of == tag && unsaid.was_last(seq);
         self.written.take() == Some((AgentId::from(tag).to_string(), seq))
             || self.counted.iter().any(same)
     }

@@ -21,6 +21,33 @@ const WORDS: usize = 2;
 const SEQ_BITS: u32 = 40;
 const SEQ_MASK: u64 = (1 << SEQ_BITS) - 1;
 
+/// Violations that were counted and not said, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaid(u64);
+
+impl Unsaid {
+    fn of(count: u64, seq: u64) -> Unsaid {
+        Unsaid(count << SEQ_BITS | seq & SEQ_MASK)
+    }
+
+    fn parts(self) -> (u64, u64) {
+        (self.0 >> SEQ_BITS, self.0 & SEQ_MASK)
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        self.parts().0
+    }
+
+    /// Whether the violation with this number was the last to be counted, said since or not. An agent's
+    /// first, 0, never is: there is none before it that it could repeat.
+    #[must_use]
+    pub fn was_last(self, seq: u64) -> bool {
+        seq != 0 && self.parts().1 == seq & SEQ_MASK
+    }
+}
+
 /// The map. One daemon writes it.
 #[derive(Debug)]
 pub struct Progress(Shared<[AtomicU64; WORDS]>);
@@ -67,30 +94,22 @@ impl Progress {
     /// The violation with this number was counted, and is still to be said.
     pub fn count(&self, slot: u32, seq: u64) {
         if let Some([_, unsaid]) = self.slot(slot) {
-            let count = (unsaid.load(Acquire) >> SEQ_BITS) + 1;
-            unsaid.store(count << SEQ_BITS | seq & SEQ_MASK, Release);
+            let (count, _) = Unsaid(unsaid.load(Acquire)).parts();
+            unsaid.store(Unsaid::of(count + 1, seq).0, Release);
         }
     }
 
     /// So many of those were said.
     pub fn said(&self, slot: u32, count: u64) {
         if let Some([_, unsaid]) = self.slot(slot) {
-            let now = unsaid.load(Acquire);
-            let left = (now >> SEQ_BITS).saturating_sub(count);
-            unsaid.store(left << SEQ_BITS | now & SEQ_MASK, Release);
+            let (now, seq) = Unsaid(unsaid.load(Acquire)).parts();
+            unsaid.store(Unsaid::of(now.saturating_sub(count), seq).0, Release);
         }
     }
 
-    /// How many were counted and not said, and the number of the last of them.
-    pub fn unsaid(&self, slot: u32) -> (u64, u64) {
-        let unsaid = self.slot(slot).map_or(0, |[_, unsaid]| unsaid.load(Acquire));
-        (unsaid >> SEQ_BITS, unsaid & SEQ_MASK)
-    }
-
-    /// Whether the number of a violation is that of the last that was counted.
-    #[must_use]
-    pub fn is_last(counted: u64, seq: u64) -> bool {
-        counted == seq & SEQ_MASK
+    /// What was counted and not said.
+    pub fn unsaid(&self, slot: u32) -> Unsaid {
+        Unsaid(self.slot(slot).map_or(0, |[_, unsaid]| unsaid.load(Acquire)))
     }
 
     /// A new agent in the slot.
@@ -98,5 +117,25 @@ impl Progress {
         for word in self.slot(slot).into_iter().flatten() {
             word.store(0, Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_that_was_counted_is_known_after_it_was_said() {
+        let nothing = Unsaid(0);
+        assert_eq!(nothing.count(), 0);
+        assert!(!nothing.was_last(0) && !nothing.was_last(1));
+        let some = Unsaid::of(3, 17);
+        assert_eq!(some.count(), 3);
+        assert!(some.was_last(17) && !some.was_last(16) && !some.was_last(0));
+        let said = Unsaid::of(0, 17);
+        assert!(said.was_last(17) && said.count() == 0);
+        // Far beyond what fits, the low bits tell.
+        let late = Unsaid::of(1, (1 << SEQ_BITS) + 5);
+        assert!(late.was_last((1 << SEQ_BITS) + 5) && late.count() == 1);
     }
 }
