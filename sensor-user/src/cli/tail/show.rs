@@ -18,6 +18,12 @@ const OBJECT: usize = 28;
 /// Columns that agent and process get at most where there is not room for all.
 const WHO: usize = 26;
 
+/// What every line has.
+#[derive(serde::Deserialize)]
+struct Numbered {
+    n: Option<u64>,
+}
+
 /// Shows lines.
 pub struct Show {
     json: bool,
@@ -44,14 +50,14 @@ impl Show {
 
     /// Shows a line; its number.
     pub fn line(&mut self, text: &str) -> io::Result<Option<u64>> {
-        let line = Line::parse(text);
-        let n = line.as_ref().ok().and_then(|line| line.head().n);
+        // Also of lines that this version does not know.
+        let n = serde_json::from_str::<Numbered>(text).ok().and_then(|line| line.n);
         if self.json {
             writeln!(self.out, "{text}")?;
             self.out.flush()?;
             return Ok(n);
         }
-        match &line {
+        match &Line::parse(text) {
             Ok(line) => {
                 let human = self.human(line);
                 let time = &line.head().time;
@@ -290,5 +296,13 @@ mod tests {
         let line = strip(&show().human(&violation("/a\n\x1b[2J\\x0a", "b\r")));
         assert!(!line.chars().any(char::is_control), "{line:?}");
         assert!(line.contains("\\x0a\\x1b[2J\\x0a"), "{line}");
+    }
+
+    #[test]
+    fn a_line_of_a_version_to_come_is_shown_as_it_is_and_counts() {
+        let mut show = show();
+        let text = "{\"v\":2,\"n\":12,\"type\":\"other\"}";
+        assert_eq!(show.line(text).unwrap(), Some(12));
+        assert_eq!(show.line("no line at all").unwrap(), None);
     }
 }
