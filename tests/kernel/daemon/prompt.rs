@@ -36,7 +36,7 @@ fn agents_status_and_events_are_shown() {
     let status: Status = serde_json::from_str(&out(&home.picket(&["status", "--json"]))).unwrap();
     assert!(status.enforcing && status.hooks.len() > 50);
     assert!(status.hooks.iter().all(|hook| hook.armed), "{:?}", status.hooks);
-    assert!(status.rss > 0 && status.map_memory > 1 << 20, "{status:?}");
+    assert!(status.rss > 0 && status.map_memory > 0, "{status:?}");
     assert_eq!(status.ring.map(|(_, size)| size), Some(1 << 20));
 
     let mut child = reader(&home, &place);
