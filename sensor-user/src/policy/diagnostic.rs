@@ -82,6 +82,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     sources: Vec<Source>,
+    /// Of each source where its lines begin: every rule is asked for its place.
+    lines: Vec<Vec<usize>>,
     list: Vec<Diagnostic>,
 }
 
@@ -116,6 +118,8 @@ impl Diagnostics {
 
     /// Takes a source in; spans name it by the index that comes back.
     pub(super) fn source(&mut self, source: Source) -> u32 {
+        let ends = source.text.match_indices('\n').map(|(at, _)| at + 1);
+        self.lines.push(std::iter::once(0).chain(ends).collect());
         self.sources.push(source);
         self.sources.len() as u32 - 1
     }
@@ -158,9 +162,10 @@ impl Diagnostics {
     pub(super) fn position(&self, file: u32, byte: u32) -> (usize, usize) {
         let text = self.text(file);
         let before = text.get(..byte as usize).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        (line, before[start..].chars().count() + 1)
+        let starts = self.lines.get(file as usize).map_or(&[0][..], |lines| lines);
+        let line = starts.partition_point(|start| *start <= before.len());
+        let start = starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, before.get(start..).unwrap_or_default().chars().count() + 1)
     }
 
     /// The list for programs.
