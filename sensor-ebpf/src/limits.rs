@@ -22,9 +22,12 @@ pub const MOUNTS_MAX: u32 = 1 << 14;
 /// Longest subject of the object space: an abstract socket name (107 bytes) and its kind byte.
 pub const OBJECT_MAX: usize = 112;
 
-/// 32-bit words in one policy table. 4 MiB is the largest array-map value that every supported
+/// Bytes of one policy table. 4 MiB is the largest array-map value that every supported
 /// kernel takes (`KMALLOC_MAX_SIZE` bounds what userspace may copy in one update).
-pub const TABLE_WORDS: usize = 1 << 20;
+pub const TABLE_BYTES: usize = 1 << 22;
+
+/// 16-bit cells in one policy table.
+pub const TABLE_CELLS: usize = TABLE_BYTES / 2;
 
 /// Agents that may exist at once.
 pub const AGENTS_MAX: u32 = 1024;

@@ -7,7 +7,7 @@
 //! it along, so the same must hold of everything below both names ([`Cursor::directory_within`]).
 
 use crate::rights::Rights;
-use crate::table::{Cursor, Words};
+use crate::table::{Cells, Cursor};
 use crate::verdict::{Decision, Verdict, decide};
 
 /// What is to be done with two names.
@@ -77,7 +77,7 @@ pub struct Weighed {
 
 /// Judges a move, where the automata stand at `from` after the old name and at `to` after the new one.
 #[inline(always)]
-pub fn judge<W: Words + ?Sized>(
+pub fn judge<W: Cells + ?Sized>(
     table: &W,
     from: Cursor,
     to: Cursor,
@@ -95,7 +95,7 @@ pub fn judge<W: Words + ?Sized>(
 
 /// Judges both names, each for itself: the severer of the two counts, of equals that of the old.
 #[inline(always)]
-pub fn names<W: Words + ?Sized>(
+pub fn names<W: Cells + ?Sized>(
     table: &W,
     from: Cursor,
     to: Cursor,
@@ -131,7 +131,7 @@ pub const fn widening(new: Rights, audit: bool) -> Weighed {
 
 /// Whether what has one name gains nothing by the other.
 #[inline(always)]
-pub fn within<W: Words + ?Sized>(table: &W, directory: bool, from: Cursor, to: Cursor) -> bool {
+pub fn within<W: Cells + ?Sized>(table: &W, directory: bool, from: Cursor, to: Cursor) -> bool {
     if directory {
         from.directory_within(table, to)
     } else {

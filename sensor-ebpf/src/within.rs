@@ -12,22 +12,22 @@
 //! A relation is a matrix of bits; a state has the number of its row and that of its column.
 
 use crate::table::{
-    Cursor, H_ANCHORED, H_FLOATING, H_FLOATING_LOOSE, RELATION_AT, RELATION_STRIDE, ROW_KIND,
-    ROW_MOVES, Words,
+    CELL, Cells, Cursor, H_ANCHORED, H_FLOATING, H_FLOATING_LOOSE, RELATION_AT, RELATION_STRIDE,
+    ROW_KIND, ROW_NEW, ROW_OLD, in_block,
 };
 
-/// In both halves of `ROW_MOVES`: the number of the state's row, or column, of its relation. Row 0 and
+/// In `ROW_OLD` and `ROW_NEW`: the number of the state's row, or column, of its relation. Row 0 and
 /// column 0 are empty.
 pub const NUMBER: u32 = 0x3fff;
 
-/// In the low half: nothing below needs somebody's yes, so the state is related to itself.
+/// In `ROW_OLD`: nothing below needs somebody's yes, so the state is related to itself.
 pub const OLD_STEADY: u32 = 1 << 15;
 
-/// In the low half, of an anchored state: everything below may be mapped, so that no rule is needed to
+/// In `ROW_OLD`, of an anchored state: everything below may be mapped, so that no rule is needed to
 /// keep what was writable from becoming mappable by losing `write`.
 pub const OLD_MAPPED: u32 = 1 << 14;
 
-/// In the high half, of an anchored state: nothing below may be read, so that nothing is mappable for
+/// In `ROW_NEW`, of an anchored state: nothing below may be read, so that nothing is mappable for
 /// being read-only.
 pub const NEW_UNREAD: u32 = 1 << 14;
 
@@ -39,7 +39,7 @@ impl Cursor {
     /// slash are compared: `/w/i` and `/w/j` differ where a pattern has `**/id`, and nothing below
     /// them does.
     #[inline(always)]
-    pub fn directory_within<W: Words + ?Sized>(mut self, table: &W, mut to: Cursor) -> bool {
+    pub fn directory_within<W: Cells + ?Sized>(mut self, table: &W, mut to: Cursor) -> bool {
         let own = to.masks(table).within(self.masks(table));
         self.step(table, b'/');
         to.step(table, b'/');
@@ -49,7 +49,7 @@ impl Cursor {
     /// Whether everything that is below a directory may take the name that it has below `to`; both
     /// stand behind the directory's slash.
     #[inline(always)]
-    pub fn below_within<W: Words + ?Sized>(&self, table: &W, to: Cursor) -> bool {
+    pub fn below_within<W: Cells + ?Sized>(&self, table: &W, to: Cursor) -> bool {
         let anchored = Edge::new(table, self.anchored, to.anchored);
         let floating = Edge::new(table, self.floating, to.floating);
         let mapping_is_settled = (anchored.old & OLD_MAPPED) | (anchored.new & NEW_UNREAD);
@@ -62,34 +62,34 @@ impl Cursor {
 struct Edge {
     /// Whether they are of one kind.
     same: bool,
-    /// `ROW_MOVES` of the one, as it is left.
+    /// `ROW_OLD` of the one, as it is left.
     old: u32,
-    /// `ROW_MOVES` of the other, as it is entered.
+    /// `ROW_NEW` of the other, as it is entered.
     new: u32,
 }
 
 impl Edge {
     /// A move from one state to another.
     #[inline(always)]
-    fn new<W: Words + ?Sized>(table: &W, from: u32, to: u32) -> Edge {
-        let field = |state: u32, field| table.word(state.wrapping_add(field));
+    fn new<W: Cells + ?Sized>(table: &W, from: u32, to: u32) -> Edge {
+        let field = |state: u32, field| table.cell(in_block(state, field));
         Edge {
             same: field(from, ROW_KIND) == field(to, ROW_KIND),
-            old: field(from, ROW_MOVES) & 0xffff,
-            new: field(to, ROW_MOVES) >> 16,
+            old: field(from, ROW_OLD),
+            new: field(to, ROW_NEW),
         }
     }
 
     /// Whether the states are related.
     #[inline(always)]
-    fn holds<W: Words + ?Sized>(&self, table: &W, relation: u32) -> bool {
+    fn holds<W: Cells + ?Sized>(&self, table: &W, relation: u32) -> bool {
         if self.same {
             return self.old & OLD_STEADY != 0;
         }
-        let at = table.word(relation + RELATION_AT);
-        let stride = table.word(relation + RELATION_STRIDE);
+        let at = table.cell(relation + RELATION_AT);
+        let stride = table.cell(relation + RELATION_STRIDE);
         let (row, column) = (self.old & NUMBER, self.new & NUMBER);
-        let word = at.wrapping_add(row.wrapping_mul(stride)).wrapping_add(column >> 5);
-        table.word(word) >> (column & 31) & 1 != 0
+        let cell = row.wrapping_mul(stride).wrapping_add(column >> 4);
+        table.cell(in_block(at, cell.wrapping_mul(CELL))) >> (column & 15) & 1 != 0
     }
 }

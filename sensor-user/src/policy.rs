@@ -80,7 +80,7 @@ pub struct Compiled {
     /// Whether it reports instead of refusing.
     pub audit: bool,
     /// The table, as `sensor_ebpf::table` says.
-    pub table: Vec<u32>,
+    pub table: Vec<u16>,
     /// Rules; the id of a rule is its index plus 1.
     pub rules: Vec<RuleInfo>,
     /// What is probably not meant as it is written.
@@ -190,6 +190,10 @@ pub fn compile(
         return Err(diagnostics);
     }
     add_builtins(&mut rules);
+    if rules.infos.len() > RULES_MAX {
+        too_many(&rules, &mut diagnostics);
+        return Err(diagnostics);
+    }
     let audit = options.audit || policy.mode == Some(Mode::Audit);
     match table::build(&rules.entries, audit) {
         Ok((table, stats)) => {
@@ -223,11 +227,24 @@ fn refuse_ask(rules: &[model::Rule], diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Rules that a table can name: it has 16 bits for their ids, and 0 is nobody's.
+const RULES_MAX: usize = u16::MAX as usize;
+
+fn too_many(rules: &Rules, diagnostics: &mut Diagnostics) {
+    let first = rules.spans.get(RULES_MAX).or(rules.spans.last());
+    let message =
+        format!("the policy has {} patterns, and a table takes {RULES_MAX}", rules.infos.len());
+    diagnostics.push(
+        Diagnostic::error(first.copied().unwrap_or(Span::new(0, 0..0)), message)
+            .hint("replace some by patterns that cover several"),
+    );
+}
+
 /// How many of the rules that make a table grow are named.
 const NAMED: usize = 5;
 
 fn over_budget(over: &table::OverBudget, rules: &Rules, diagnostics: &mut Diagnostics) {
-    let limit = sensor_ebpf::limits::TABLE_WORDS * size_of::<u32>();
+    let limit = sensor_ebpf::limits::TABLE_BYTES;
     let size = match over.bytes {
         Some(bytes) => format!("{bytes} bytes"),
         None => format!("many times {limit} bytes"),

@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use aya::maps::Array;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
-use sensor_ebpf::limits::TABLE_WORDS;
+use sensor_ebpf::limits::TABLE_CELLS;
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::table::Space;
 use sensor_ebpf::verdict::Verdict;
@@ -80,11 +80,11 @@ fn compiled(rules: usize) -> anyhow::Result<(Compiled, Duration)> {
 }
 
 fn install(ebpf: &mut Ebpf, policy: &Compiled) -> anyhow::Result<()> {
-    let mut words = vec![0_u32; TABLE_WORDS];
-    words[..policy.table.len()].copy_from_slice(&policy.table);
-    let words: Box<[u32; TABLE_WORDS]> = words.into_boxed_slice().try_into().expect("its length");
+    let mut cells = vec![0_u16; TABLE_CELLS];
+    cells[..policy.table.len()].copy_from_slice(&policy.table);
+    let cells: Box<[u16; TABLE_CELLS]> = cells.into_boxed_slice().try_into().expect("its length");
     let map = ebpf.map_mut("BENCH_TABLE").context("the object has no table for this")?;
-    Ok(Array::<_, [u32; TABLE_WORDS]>::try_from(map)?.set(0, words, 0)?)
+    Ok(Array::<_, [u16; TABLE_CELLS]>::try_from(map)?.set(0, cells, 0)?)
 }
 
 /// Nanoseconds for judging a path of this length.

@@ -145,3 +145,17 @@ fn a_policy_over_budget_names_the_rules_that_make_it_grow() {
         "{found:?}"
     );
 }
+
+#[test]
+fn a_policy_with_more_patterns_than_a_table_can_name_is_refused() {
+    let paths =
+        |half: char| (0..33_000).map(|i| format!("    - /{half}/{i}\n")).collect::<String>();
+    let rule = |half| format!("  files:\n  - allow: [read]\n    paths:\n{}", paths(half));
+    // No file may be so large that it holds all of them.
+    let host = FakeHost::default().file("a.yaml", &manifest(&rule('a')));
+    let text = manifest(&format!("  include: [a.yaml]\n{}", rule('b')));
+    let found = compile_text(&text, &host).unwrap_err();
+    let found: Vec<String> = found.iter().map(|d| d.message.clone()).collect();
+    let [message] = found.as_slice() else { panic!("{found:?}") };
+    assert!(message.ends_with(" patterns, and a table takes 65535"), "{message}");
+}

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sensor_ebpf::limits::TABLE_WORDS;
-use sensor_ebpf::rights::Rights;
+use sensor_ebpf::limits::TABLE_BYTES;
+use sensor_ebpf::rights::{RIGHTS_MAX, Rights};
 use sensor_ebpf::table::{
-    ANSWER_RULES, ANSWER_WORDS, Cursor, H_ANCHORED, H_FLOATING, H_FLOATING_LOOSE, H_WORDS,
-    RELATION_AT, RELATION_STRIDE, ROW_ANSWER, ROW_MOVES, ROW_NEXT, Space, Words,
+    ANSWER_RULES, BLOCK, CELL, Cells, Cursor, H_ANCHORED, H_BLOCKS, H_FLOATING, H_FLOATING_LOOSE,
+    RELATION_AT, RELATION_STRIDE, ROW_ANSWER, ROW_NEW, ROW_NEXT, ROW_OLD, Space, in_block,
 };
 use sensor_ebpf::verdict::Verdict;
 use sensor_ebpf::within::NUMBER;
@@ -92,11 +92,14 @@ pub fn wrong_text(text: &str) -> Vec<String> {
 /// is read that is not there.
 pub fn sound(compiled: &Compiled) {
     let table = compiled.table.as_slice();
-    let words = table.len() as u32;
-    assert!(table[H_WORDS as usize] == words && words <= TABLE_WORDS as u32);
+    let blocks = table.long(H_BLOCKS);
+    let bytes = blocks * BLOCK;
+    assert!(bytes as usize == size_of_val(table) && bytes as usize <= TABLE_BYTES);
+    assert_eq!(compiled.stats.bytes, bytes as usize);
     for space in [Space::Path, Space::Object] {
         let start = Cursor::start(table, space);
-        let columns: Vec<u32> = (0..256).map(|byte| table.word(start.classes + byte)).collect();
+        let columns: Vec<u32> =
+            (0..256).map(|byte| table.cell(start.classes + byte * CELL)).collect();
         let last = columns.iter().max().copied().unwrap_or(0);
         assert!(columns.iter().all(|column| *column >= ROW_NEXT));
         for (first, relations) in
@@ -105,17 +108,17 @@ pub fn sound(compiled: &Compiled) {
             let mut seen = std::collections::BTreeSet::from([first]);
             let mut left = vec![first];
             while let Some(state) = left.pop() {
-                assert!(state + last < words);
-                let answer = table.word(state + ROW_ANSWER);
-                assert!(answer + ANSWER_WORDS <= words);
-                for at in ANSWER_RULES..ANSWER_WORDS {
-                    assert!(table.word(answer + at) as usize <= compiled.rules.len());
+                assert!(in_block(state, last) < bytes);
+                let answer = table.cell(in_block(state, ROW_ANSWER));
+                assert!(answer < blocks);
+                for right in 0..RIGHTS_MAX as u32 {
+                    let rule = table.cell(in_block(answer, ANSWER_RULES + right * CELL));
+                    assert!(rule as usize <= compiled.rules.len());
                 }
                 if space == Space::Path {
-                    let moves = table.word(state + ROW_MOVES);
-                    relations.iter().for_each(|header| related(table, *header, moves));
+                    relations.iter().for_each(|header| related(table, *header, state));
                 }
-                let next = columns.iter().map(|column| table.word(state + column));
+                let next = columns.iter().map(|column| table.cell(in_block(state, *column)));
                 left.extend(next.filter(|state| seen.insert(*state)));
             }
         }
@@ -123,10 +126,12 @@ pub fn sound(compiled: &Compiled) {
 }
 
 /// Checks that a state's row and column are in its relation.
-fn related(table: &[u32], header: u32, moves: u32) {
-    let stride = table.word(header + RELATION_STRIDE);
-    let row = table.word(header + RELATION_AT) + (moves & NUMBER) * stride;
-    assert!((moves >> 16 & NUMBER) < stride * 32 && row + stride <= table.len() as u32);
+fn related(table: &[u16], header: u32, state: u32) {
+    let number = |field| table.cell(in_block(state, field)) & NUMBER;
+    let stride = table.cell(header + RELATION_STRIDE);
+    let at = in_block(table.cell(header + RELATION_AT), 0) / CELL;
+    assert!(number(ROW_NEW) < stride * 16);
+    assert!(at + (number(ROW_OLD) + 1) * stride <= table.len() as u32);
 }
 
 /// The verdict on a path.

@@ -20,7 +20,7 @@
 
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_MAX, SUBJECT_ROOM};
-use sensor_ebpf::table::{self, Cursor, Space, Words};
+use sensor_ebpf::table::{self, Cells, Cursor, Space};
 
 use super::judge::KernelTable;
 use super::path;
@@ -132,7 +132,7 @@ pub fn recall(
     let wanted = identify(scratch, place);
     // SAFETY: an entry of the task's own scratch.
     let entry = unsafe { *slot(scratch, wanted.number) };
-    let id = table.word(table::H_ID);
+    let id = table.long(table::H_ID);
     let same = entry.dentry == wanted.dentry
         && entry.mnt == wanted.mnt
         && entry.inode == wanted.inode
@@ -147,11 +147,7 @@ pub fn recall(
     if !same || place.dentry as u64 == root {
         return Ok(None);
     }
-    let cursor = Cursor {
-        classes: table.word(Space::Path.header() + table::SPACE_CLASSES),
-        anchored: entry.anchored,
-        floating: entry.floating,
-    };
+    let cursor = Cursor::resume(&table, Space::Path, entry.anchored, entry.floating);
     let start = component(scratch, place.dentry)?;
     // A rename meanwhile may have torn the name, or the name from its parent.
     if start == 0 || naming & 1 != 0 || self::naming(place.dentry) != naming {
@@ -219,7 +215,7 @@ pub fn remember(
         number,
         when: before,
         generation,
-        table: table.word(table::H_ID),
+        table: table.long(table::H_ID),
         anchored: cursor.anchored,
         floating: cursor.floating,
     };

@@ -13,7 +13,6 @@ use sensor_ebpf::subject::ObjectSubject;
 
 use super::judge::{Actor, Ruling, place};
 use super::maps::IPC_MAKERS;
-use super::scratch;
 use super::vmlinux::{Opaque, load, offset};
 
 /// Remembers the object at `ipc` as the actor's. No room for it is a fault.

@@ -6,10 +6,10 @@ use core::cell::Cell;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sensor_ebpf::event::{SUBJECT_NONE, SUBJECT_OBJECT, SUBJECT_PATH};
 use sensor_ebpf::hook::{Fault, Hook};
-use sensor_ebpf::limits::{SUBJECT_ROOM, TABLE_WORDS};
+use sensor_ebpf::limits::{SUBJECT_ROOM, TABLE_BYTES};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::ObjectSubject;
-use sensor_ebpf::table::{self, Cursor, Space, Words};
+use sensor_ebpf::table::{self, Cells, Cursor, Space};
 use sensor_ebpf::tag::{Agent, Tag};
 use sensor_ebpf::verdict::{Decision, Masks, Verdict, decide};
 
@@ -24,13 +24,31 @@ use super::{directory, emit, tag};
 /// A policy table in the kernel.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct KernelTable(*const u32);
+pub struct KernelTable(*const u8);
 
-impl Words for KernelTable {
+impl Cells for KernelTable {
     #[inline(always)]
-    fn word(&self, index: u32) -> u32 {
-        // SAFETY: the pointer is to a whole table, and the mask keeps the index inside.
-        unsafe { self.0.add((index & (TABLE_WORDS as u32 - 1)) as usize).read() }
+    fn cell(&self, at: u32) -> u32 {
+        const MASK: u32 = TABLE_BYTES as u32 - 2;
+        // SAFETY: the pointer is to a whole table, and the mask keeps both bytes inside and aligned.
+        u32::from(unsafe { self.0.add((at & MASK) as usize).cast::<u16>().read() })
+    }
+
+    #[inline(always)]
+    fn long(&self, at: u32) -> u32 {
+        const MASK: u32 = TABLE_BYTES as u32 - 4;
+        // SAFETY: as in `cell`, of four bytes.
+        unsafe { self.0.add((at & MASK) as usize).cast::<u32>().read() }
+    }
+
+    #[inline(always)]
+    fn unknown(&self, number: u32) -> u32 {
+        let mut number = u64::from(number);
+        // SAFETY: no instruction at all.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) number, options(nomem, nostack, preserves_flags));
+        }
+        number as u32
     }
 }
 
@@ -44,7 +62,7 @@ impl KernelTable {
     /// Whether the whole policy only reports.
     #[inline(always)]
     pub fn audits(self) -> bool {
-        self.word(table::H_FLAGS) & table::FLAG_AUDIT != 0
+        self.cell(table::H_FLAGS) & table::FLAG_AUDIT != 0
     }
 }
 
@@ -245,12 +263,12 @@ impl Actor {
         let slot = unsafe { (*self.agent).policy };
         let table: *const Table = POLICIES.get_value_ptr_mut(slot, &0).ok_or(Fault::NO_POLICY)?;
         let table = KernelTable::at(table);
-        let sound = table.word(table::H_MAGIC) == table::MAGIC
-            && table.word(table::H_VERSION) == sensor_ebpf::ABI_VERSION;
+        let sound = table.long(table::H_MAGIC) == table::MAGIC
+            && table.long(table::H_VERSION) == sensor_ebpf::ABI_VERSION;
         if !sound {
             return Err(Fault::NO_POLICY);
         }
-        self.judged_by.set(table.word(table::H_ID));
+        self.judged_by.set(table.long(table::H_ID));
         Ok(table)
     }
 

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use sensor_ebpf::hook::FAULT_SLOTS;
 use sensor_ebpf::layout::Layout;
-use sensor_ebpf::limits::{AGENTS_MAX, IPC_MAX, POLICIES_MAX, RING_BYTES, TABLE_WORDS};
+use sensor_ebpf::limits::{AGENTS_MAX, IPC_MAX, POLICIES_MAX, RING_BYTES, TABLE_CELLS};
 use sensor_ebpf::tag::{Agent, Tag};
 
 use super::scratch::Scratch;
@@ -133,7 +133,7 @@ impl<T> SocketStorage<T> {
 }
 
 /// A policy table.
-pub type Table = [u32; TABLE_WORDS];
+pub type Table = [u16; TABLE_CELLS];
 
 /// Task → tag. Written by userspace through a pidfd and by `task_alloc` for children.
 #[btf_map]

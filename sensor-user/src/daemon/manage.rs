@@ -13,7 +13,7 @@ use crate::engine::slots::Version;
 use crate::kernel::adopt::Arrival;
 use crate::kernel::object::VERSION;
 use crate::policy::{self, Source};
-use sensor_ebpf::limits::{POLICIES_MAX, TABLE_WORDS};
+use sensor_ebpf::limits::{POLICIES_MAX, TABLE_BYTES};
 
 /// Whether the last canary found everything refused that should be, and every hook has its program
 /// still.
@@ -64,7 +64,7 @@ pub fn status(core: &Core, peer: Peer) -> Status {
     status.agents = engine.agents().count();
     let tables = engine.policies().count();
     status.tables = (tables, POLICIES_MAX as usize);
-    status.table_memory = (tables * TABLE_WORDS * size_of::<u32>()) as u64;
+    status.table_memory = (tables * TABLE_BYTES) as u64;
     let faults = engine.faults().unwrap_or_default();
     let name = |name: Option<&str>| name.unwrap_or("unknown").to_owned();
     status.faults = faults.iter().map(|(h, f, n)| (name(h.name()), name(f.name()), *n)).collect();

@@ -54,7 +54,7 @@ impl Version {
             policy: policy.name.clone(),
             digest: digest(policy),
             audit: policy.audit,
-            bytes: policy.table.len() * size_of::<u32>(),
+            bytes: policy.table.len() * size_of::<u16>(),
             rules: policy.rules.iter().map(note).collect(),
         }
     }
@@ -71,8 +71,8 @@ impl Version {
 #[must_use]
 pub fn digest(policy: &Compiled) -> String {
     let mut hash = Sha256::new();
-    for word in &policy.table {
-        hash.update(word.to_le_bytes());
+    for cell in &policy.table {
+        hash.update(cell.to_le_bytes());
     }
     for rule in &policy.rules {
         hash.update(format!("{}\0{}\0{:?}\0", rule.file, rule.line, rule.reason));

@@ -185,7 +185,7 @@ impl Kernel {
     /// Puts a policy table into a slot, under an id that this process has not used yet. Programs
     /// under way finish with the table that they began with; when this returns, none uses it any
     /// more.
-    pub fn install_policy(&mut self, slot: u32, table: &[u32]) -> Result<(), KernelError> {
+    pub fn install_policy(&mut self, slot: u32, table: &[u16]) -> Result<(), KernelError> {
         self.installed = self.installed.checked_add(1).ok_or(KernelError::Full("policy"))?;
         let table: Table = self.maps.make_table(self.installed, table)?;
         self.maps.put_table(slot, &table)

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use sensor_ebpf::hook::{FAULT_SLOTS, Fault, Hook};
-use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, TABLE_WORDS};
-use sensor_ebpf::table::H_ID;
+use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, TABLE_CELLS};
+use sensor_ebpf::table::{Cells as _, H_ID, put_long};
 use sensor_ebpf::tag::{Agent, Tag};
 
 use super::error::KernelError;
@@ -61,18 +61,18 @@ impl Maps {
     }
 
     /// Makes a table, which no program uses yet.
-    pub fn make_table(&self, id: u32, table: &[u32]) -> Result<Table, KernelError> {
-        if table.len() > TABLE_WORDS {
+    pub fn make_table(&self, id: u32, table: &[u16]) -> Result<Table, KernelError> {
+        if table.len() > TABLE_CELLS {
             return Err(KernelError::Full("policy"));
         }
-        let mut words = vec![0_u32; TABLE_WORDS];
-        words[..table.len()].copy_from_slice(table);
-        words[H_ID as usize] = id;
+        let mut cells = vec![0_u16; TABLE_CELLS];
+        cells[..table.len()].copy_from_slice(table);
+        put_long(&mut cells, H_ID, id);
         let failed = |what| move |source| KernelError::Call { what, source };
-        let size = (TABLE_WORDS * size_of::<u32>()) as u32;
+        let size = (TABLE_CELLS * size_of::<u16>()) as u32;
         let map = sys::create_map(BPF_MAP_TYPE_ARRAY, "policy", size, 1, 0)
             .map_err(failed("make room for a policy table"))?;
-        sys::update(map.as_fd(), &0_u32, &words).map_err(failed("write a policy table"))?;
+        sys::update(map.as_fd(), &0_u32, &cells).map_err(failed("write a policy table"))?;
         Ok(Table(map))
     }
 
@@ -104,9 +104,9 @@ impl Maps {
         let found = sys::lookup::<u32, u32>(self.policies.fd().as_fd(), &slot).map_err(failed)?;
         let Some(map) = found else { return Ok(None) };
         let map = MapData::from_id(map).map_err(wrong(POLICIES))?;
-        let mut words = vec![0_u32; TABLE_WORDS];
-        sys::lookup_into_slice(map.fd().as_fd(), &0_u32, &mut words).map_err(failed)?;
-        Ok(words.get(H_ID as usize).copied())
+        let mut cells = vec![0_u16; TABLE_CELLS];
+        sys::lookup_into_slice(map.fd().as_fd(), &0_u32, &mut cells).map_err(failed)?;
+        Ok(Some(cells.as_slice().long(H_ID)))
     }
 
     /// Waits until no program that is under way now is any more: changing a map of maps does, also

@@ -21,6 +21,8 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_map_info, bpf_map_type};
 pub unsafe trait Bytes: Copy {}
 
 // SAFETY: an integer.
+unsafe impl Bytes for u16 {}
+// SAFETY: an integer.
 unsafe impl Bytes for u32 {}
 // SAFETY: an integer.
 unsafe impl Bytes for i32 {}

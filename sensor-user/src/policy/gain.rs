@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashSet;
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::table::{Cursor, Space, run};
+use sensor_ebpf::table::{CELL, Cells as _, Cursor, Space, run};
 
 /// Pairs of places that are looked at before the search ends without an answer.
 const VISITS_MAX: usize = 200_000;
@@ -19,7 +19,7 @@ pub struct Gain {
 
 /// What the object at `from` would gain by the name `to`: the object itself, or the first thing that
 /// could be below it if it is a directory. `None` if nothing is found.
-pub(super) fn find(table: &[u32], from: &[u8], to: &[u8], directory: bool) -> Option<Gain> {
+pub(super) fn find(table: &[u16], from: &[u8], to: &[u8], directory: bool) -> Option<Gain> {
     let after = |path| run(table, Space::Path, path);
     let (from, to) = (after(from), after(to));
     let rights = to.masks(table).beyond(from.masks(table));
@@ -30,10 +30,10 @@ pub(super) fn find(table: &[u32], from: &[u8], to: &[u8], directory: bool) -> Op
 }
 
 /// The shortest suffix behind which something is gained.
-fn below(table: &[u32], mut from: Cursor, mut to: Cursor) -> Option<Gain> {
+fn below(table: &[u16], mut from: Cursor, mut to: Cursor) -> Option<Gain> {
     from.step(table, b'/');
     to.step(table, b'/');
-    let bytes = representatives(table, from.classes as usize);
+    let bytes = representatives(table, from.classes);
     // Each place with the one that it was reached from, and by which byte.
     let mut found = vec![(from, to, 0_usize, b'/')];
     let key = |from: Cursor, to: Cursor| (from.anchored, from.floating, to.anchored, to.floating);
@@ -77,10 +77,10 @@ fn suffix(found: &[(Cursor, Cursor, usize, u8)], mut at: usize) -> Vec<u8> {
 }
 
 /// One byte of each class, letters where there are some, and no NUL, which no name has.
-fn representatives(table: &[u32], classes: usize) -> Vec<u8> {
+fn representatives(table: &[u16], classes: u32) -> Vec<u8> {
     let mut order: Vec<u8> = (1..=u8::MAX).collect();
     order.sort_by_key(|byte| (!byte.is_ascii_lowercase(), !byte.is_ascii_graphic(), *byte));
     let mut seen = FxHashSet::default();
-    order.retain(|byte| seen.insert(table.get(classes + usize::from(*byte))));
+    order.retain(|byte| seen.insert(table.cell(classes + u32::from(*byte) * CELL)));
     order
 }

@@ -4,7 +4,7 @@
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use sensor_ebpf::rights::Rights;
-use sensor_ebpf::table::{Cursor, Space};
+use sensor_ebpf::table::{CELL, Cells as _, Cursor, Space};
 
 use super::automaton::dfa::byte_classes;
 use super::automaton::nfa::Nfa;
@@ -38,13 +38,13 @@ pub(super) fn duplicates(rules: &Rules, diagnostics: &mut Diagnostics) {
 }
 
 /// Warnings about a policy whose table is made.
-pub(super) fn warnings(rules: &Rules, table: &[u32], diagnostics: &mut Diagnostics) {
+pub(super) fn warnings(rules: &Rules, table: &[u16], diagnostics: &mut Diagnostics) {
     covered(rules, table, diagnostics);
     cannot_start(rules, table, diagnostics);
 }
 
 /// Warns of rules that can never have an effect, because denials cover them whole.
-fn covered(rules: &Rules, table: &[u32], diagnostics: &mut Diagnostics) {
+fn covered(rules: &Rules, table: &[u16], diagnostics: &mut Diagnostics) {
     if !rules.infos.iter().any(|info| info.kind == RuleKind::Deny) {
         return;
     }
@@ -79,7 +79,7 @@ fn covered(rules: &Rules, table: &[u32], diagnostics: &mut Diagnostics) {
 
 /// The id of a rule that denies what `entry` matches, if every subject that it matches is denied
 /// all of `rights`.
-fn always_denied(entry: &Entry, rights: Rights, table: &[u32]) -> Option<u32> {
+fn always_denied(entry: &Entry, rights: Rights, table: &[u16]) -> Option<u32> {
     let mut nfa = Nfa::new();
     nfa.add(&entry.elems, entry.accept);
     let closures = nfa.closures();
@@ -131,14 +131,14 @@ fn step(nfa: &Nfa, closures: &[Vec<u32>], nodes: &[u32], byte: u8) -> Vec<u32> {
 }
 
 /// One byte of each set that neither the pattern nor the table tells apart.
-fn representatives(nfa: &Nfa, table: &[u32], space: Space) -> Vec<u8> {
-    let classes = Cursor::start(table, space).classes as usize;
+fn representatives(nfa: &Nfa, table: &[u16], space: Space) -> Vec<u8> {
+    let classes = Cursor::start(table, space).classes;
     let own = byte_classes(&[nfa]);
     let mut seen = HashSet::new();
     (0..=u8::MAX)
         .filter(|byte| {
             let at = usize::from(*byte);
-            seen.insert((own.get(at), table.get(classes + at)))
+            seen.insert((own.get(at), table.cell(classes + u32::from(*byte) * CELL)))
         })
         .collect()
 }
@@ -155,7 +155,7 @@ const LIBRARIES: &[&str] = &[
 
 /// Warns of a policy under which programs may run and none can start, because no library that it
 /// needs can be mapped.
-fn cannot_start(rules: &Rules, table: &[u32], diagnostics: &mut Diagnostics) {
+fn cannot_start(rules: &Rules, table: &[u16], diagnostics: &mut Diagnostics) {
     let gives = |info: &RuleInfo, rights: Rights| {
         matches!(info.kind, RuleKind::Allow | RuleKind::Audit) && info.rights.intersects(rights)
     };

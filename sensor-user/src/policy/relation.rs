@@ -44,7 +44,7 @@ const DIRECTORIES_MAX: usize = 8192;
 #[derive(Debug, Default)]
 pub(super) struct Relation {
     /// Of each state its kind, and itself as the one that is left and that is entered: what
-    /// `ROW_KIND` and the halves of `ROW_MOVES` hold.
+    /// `ROW_KIND`, `ROW_OLD` and `ROW_NEW` hold.
     pub states: Vec<(u32, [u16; 2])>,
     /// Per condition the bits; row and column 0 are empty.
     pub matrices: Vec<BitRows>,

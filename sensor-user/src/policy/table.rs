@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use sensor_ebpf::limits::TABLE_WORDS;
-use sensor_ebpf::table::Space;
+use sensor_ebpf::limits::TABLE_BYTES;
+use sensor_ebpf::table::{BLOCK, Space};
 use serde::Serialize;
 
 use super::automaton::dfa::{self, Dfa, TooLarge};
@@ -16,6 +16,9 @@ use super::writer;
 /// States before minimization at which the compiler gives up: several times what a table holds,
 /// because much of it may be merged, and little enough to take a second or two.
 const STATES_MAX: usize = 120_000;
+
+/// Blocks of a table.
+const BLOCKS: usize = TABLE_BYTES / BLOCK as usize;
 
 /// How large a policy came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -76,16 +79,16 @@ impl Pair {
 }
 
 /// Compiles `entries`.
-pub(super) fn build(entries: &[Entry], audit: bool) -> Result<(Vec<u32>, Stats), OverBudget> {
+pub(super) fn build(entries: &[Entry], audit: bool) -> Result<(Vec<u16>, Stats), OverBudget> {
     let mut path = pair(entries, Space::Path)?;
     let object = pair(entries, Space::Object)?;
     let mut sizes = writer::sizes([&path, &object]);
-    if sizes.words > TABLE_WORDS && sizes.words - sizes.relations <= TABLE_WORDS {
+    if sizes.blocks > BLOCKS && sizes.blocks - sizes.relations <= BLOCKS {
         path.relations.iter_mut().for_each(Relation::cut);
         sizes = writer::sizes([&path, &object]);
     }
-    if sizes.words > TABLE_WORDS {
-        return Err(over_budget(&[path, object], sizes.words));
+    if sizes.blocks > BLOCKS {
+        return Err(over_budget(&[path, object], sizes.blocks));
     }
     let table = writer::write([&path, &object], audit);
     let stats = Stats {
@@ -98,14 +101,14 @@ pub(super) fn build(entries: &[Entry], audit: bool) -> Result<(Vec<u32>, Stats),
         object_classes: object.width,
         answers: sizes.answers,
         directories: path.relations.iter().map(|relation| relation.directories).sum(),
-        relation_bytes: sizes.relations * size_of::<u32>(),
+        relation_bytes: sizes.relations * BLOCK as usize,
         relation_complete: path.relations.iter().all(|relation| relation.complete),
-        bytes: table.len() * size_of::<u32>(),
+        bytes: sizes.blocks * BLOCK as usize,
     };
     Ok((table, stats))
 }
 
-fn over_budget(pairs: &[Pair], words: usize) -> OverBudget {
+fn over_budget(pairs: &[Pair], blocks: usize) -> OverBudget {
     let mut rules: Vec<(u32, usize)> = pairs
         .iter()
         .flat_map(|pair| pair.nfas.iter().zip(&pair.dfas))
@@ -114,7 +117,7 @@ fn over_budget(pairs: &[Pair], words: usize) -> OverBudget {
     rules.sort_by_key(|(rule, states)| (usize::MAX - states, *rule));
     OverBudget {
         rules: rules.into_iter().map(|(rule, _)| rule).collect(),
-        bytes: Some(words * size_of::<u32>()),
+        bytes: Some(blocks * BLOCK as usize),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
-use sensor_ebpf::limits::TABLE_WORDS;
+use sensor_ebpf::limits::TABLE_CELLS;
 use sensor_ebpf::moves::{self, Move};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::table::{self, Space};
@@ -13,7 +13,7 @@ use sensor_ebpf::verdict::decide;
 use super::policy::compiled;
 
 /// A table of everything that there is.
-static SOUND: LazyLock<Vec<u32>> = LazyLock::new(|| {
+static SOUND: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let policy = compiled(
         "apiVersion: picket.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: t}\nspec:\n\
          \x20 files:\n\
@@ -28,7 +28,7 @@ static SOUND: LazyLock<Vec<u32>> = LazyLock::new(|| {
 
 thread_local! {
     /// A table of the kernel's size, all zeros between two runs.
-    static FULL: RefCell<Vec<u32>> = RefCell::new(vec![0; TABLE_WORDS]);
+    static FULL: RefCell<Vec<u16>> = RefCell::new(vec![0; TABLE_CELLS]);
 }
 
 /// The first byte says whether what follows is a table or damage to a sound one, the second how many
@@ -37,14 +37,14 @@ pub fn run(data: &[u8]) {
     let [kind, pieces, rest @ ..] = data else { return };
     let pieces = usize::from(*pieces);
     let (table, subject) = if kind & 1 == 0 {
-        let (words, subject) = rest.split_at(rest.len().min(pieces * 4));
-        (words.chunks_exact(4).map(word).collect(), subject)
+        let (cells, subject) = rest.split_at(rest.len().min(pieces * 2));
+        (cells.chunks_exact(2).map(cell).collect(), subject)
     } else {
-        let (damages, subject) = rest.split_at(rest.len().min(pieces * 6));
+        let (damages, subject) = rest.split_at(rest.len().min(pieces * 4));
         let mut table = SOUND.clone();
-        for damage in damages.chunks_exact(6) {
+        for damage in damages.chunks_exact(4) {
             let at = usize::from(u16::from_le_bytes([damage[0], damage[1]])) % table.len();
-            table[at] = word(&damage[2..]);
+            table[at] = cell(&damage[2..]);
         }
         (table, subject)
     };
@@ -56,12 +56,12 @@ pub fn run(data: &[u8]) {
     });
 }
 
-fn word(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+fn cell(bytes: &[u8]) -> u16 {
+    u16::from_le_bytes([bytes[0], bytes[1]])
 }
 
 /// Everything that is ever asked of a table.
-fn answers(table: &[u32], subject: &[u8]) -> Vec<u64> {
+fn answers(table: &[u16], subject: &[u8]) -> Vec<u64> {
     let mut said = Vec::new();
     for space in [Space::Path, Space::Object] {
         let cursor = table::run(table, space, subject);

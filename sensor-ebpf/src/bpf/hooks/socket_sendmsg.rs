@@ -18,10 +18,10 @@ use sensor_ebpf::sockopt;
 use sensor_ebpf::subject::{ObjectSubject, TRANSPORT_TCP};
 
 use crate::bpf::judge::{self, Actor, Ruling, place};
+use crate::bpf::maker;
 use crate::bpf::object::{AF_UNIX, Socket};
 use crate::bpf::peer::{judge_kind, judge_peer};
 use crate::bpf::vmlinux::{Opaque, load, offset, read};
-use crate::bpf::{maker, scratch};
 
 #[lsm(hook = "socket_sendmsg")]
 pub fn socket_sendmsg(ctx: LsmContext) -> i32 {

@@ -11,7 +11,6 @@ use sensor_ebpf::sockopt;
 use sensor_ebpf::subject::ObjectSubject;
 
 use crate::bpf::judge::{self, Actor, Ruling, place};
-use crate::bpf::scratch;
 
 #[lsm(hook = "socket_setsockopt")]
 pub fn socket_setsockopt(ctx: LsmContext) -> i32 {
