@@ -88,6 +88,7 @@ layout! {
     task_cred = "task_struct", "cred";
     task_leader = "task_struct", "group_leader";
     task_start = "task_struct", "start_boottime";
+    task_pid = "task_struct", "thread_pid";
     pid_level = "pid", "level";
     pid_numbers = "pid", "numbers";
     qstr_name = "qstr", "name";

@@ -30,6 +30,7 @@ mod shapes;
 mod subject;
 pub(crate) mod suggest;
 mod table;
+mod threads;
 mod variables;
 mod writer;
 mod yaml;

@@ -1,6 +1,8 @@
 //! The canonical name of a file: its path from the root of the mount namespace, however it was
 //! reached and whatever it is called.
 
+mod proc;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -17,7 +19,7 @@ use crate::support::sys::files::{
     HERE, chdir, chroot, detached_clone, memfd, mkdir_at, mount, open, open_at, pipe, proc_fd,
     touch, umount, unlink, unshare_mounts,
 };
-use crate::support::sys::{EACCES, Res, process};
+use crate::support::sys::{EACCES, Res};
 use crate::support::trial::Trial;
 
 /// Nothing of what is tried here is allowed, so that each attempt shows its subject.
@@ -206,36 +208,6 @@ fn a_path_has_4095_bytes_at_most() {
             Expected::fault(Hook::FILE_OPEN, Fault::PATH_TOO_LONG),
         )
         .run();
-}
-
-#[test]
-fn ones_own_entry_in_proc_is_called_self() {
-    let place = Place::on_disk("path_proc");
-    let of_parent = format!("/proc/{}/status", process::pid());
-    let spec =
-        "files:\n  - allow: [read]\n    paths: ['/proc/self/status', '/proc/self/task/*/status']";
-    Trial::new(&place, spec)
-        .allowed("/proc/self", || touch("/proc/self/status", 0))
-        .allowed("by pid", || touch(format!("/proc/{}/status", process::pid()), 0))
-        .allowed("a thread of one's own", || touch("/proc/thread-self/status", 0))
-        .refused("another's", || touch(&of_parent, 0), EACCES, denied(&of_parent))
-        .refused("what is no process", || touch("/proc/stat", 0), EACCES, denied("/proc/stat"))
-        .refused(
-            "another file of one's own",
-            || touch("/proc/self/limits", 0),
-            EACCES,
-            denied("/proc/self/limits"),
-        )
-        .run();
-}
-
-#[test]
-fn another_procfs_is_no_way_around() {
-    let place = Place::on_disk("path_proc_elsewhere");
-    let proc = place.dir("proc");
-    let _proc = Mount::new(Path::new("proc"), &proc, "proc", 0, "");
-    let own = proc.join("self/status");
-    Trial::new(&place, NOTHING).refused("it", || touch(&own, 0), EACCES, denied(&own)).run();
 }
 
 /// What may be done with what is merged; the layers are nobody's to touch.

@@ -11,4 +11,5 @@ mod oracle;
 mod relation;
 mod shipped;
 mod support;
+mod threads;
 mod verbs;

@@ -4,7 +4,7 @@
 //! `PICKET_CASES` sets the number of cases (100 000 unless set), `PICKET_SEED` where they begin. A
 //! million, on demand: `PICKET_CASES=1000000 cargo test --release --test policy oracle`.
 
-mod naive;
+pub mod naive;
 mod random;
 
 use std::env;

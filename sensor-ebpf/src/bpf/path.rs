@@ -119,13 +119,21 @@ struct Origin {
 #[inline(never)]
 pub fn walk(scratch: &mut Scratch, mnt: u64, dentry: u64) -> u32 {
     scratch.outcome = u64::from(Fault::UNSTABLE_PATH.0);
+    // Not for each try: what a try left here is told by the path that another has written.
+    scratch.below = [0; 2];
+    scratch.thread = 0;
     let mut origin = Origin { scratch: &raw mut *scratch, mnt, dentry };
     // SAFETY: the callback has the signature that the helper demands, and `origin` outlives it.
     unsafe {
         bpf_loop(TRIES, attempt as *mut core::ffi::c_void, (&raw mut origin).cast(), 0);
     }
     match scratch.outcome {
-        Walk::DONE => FOUND,
+        Walk::DONE => {
+            if scratch.thread != 0 {
+                own_thread(scratch);
+            }
+            FOUND
+        }
         Walk::UNDER_WAY => Fault::PATH_TOO_LONG.0,
         fault => fault as u32,
     }
@@ -264,12 +272,16 @@ fn component(walk: &mut Walk) -> Result<u64, Fault> {
     let first = put(walk.scratch(), start - len - 1, len, name)?;
     if parent == walk.root && first.is_ascii_digit() && is_own_process(walk)? {
         own_process(walk.scratch(), start)?;
+        walk.scratch().thread = thread_below(walk)?;
     } else {
         walk.scratch().start = start - len - 1;
     }
     if start == SUBJECT_ROOM as u64 {
         walk.scratch().split = walk.scratch().start;
     }
+    let dentry = walk.dentry;
+    let below = &mut walk.scratch().below;
+    *below = [dentry, below[0]];
     walk.dentry = parent;
     Ok(Walk::UNDER_WAY)
 }
@@ -324,4 +336,58 @@ fn own_process(scratch: &mut Scratch, start: u64) -> Result<(), Fault> {
         i += 1;
     }
     Ok(())
+}
+
+/// Length of the name of the entry two below, if it is the acting thread's own; else 0. The walk stands
+/// on the process's entry, and the name between is yet to be looked at.
+#[inline(always)]
+fn thread_below(walk: &mut Walk) -> Result<u64, Fault> {
+    let entry = walk.scratch().below[1];
+    if entry == 0 {
+        return Ok(0);
+    }
+    let procfs: u64 = read(walk.dentry + offset!(dentry_sb))?;
+    let sb: u64 = read(entry + offset!(dentry_sb))?;
+    let inode: u64 = read(entry + offset!(dentry_inode))?;
+    if sb != procfs || inode == 0 {
+        return Ok(0);
+    }
+    let pid: u64 = read(inode.wrapping_sub(offset!(proc_inode_vfs)) + offset!(proc_inode_pid))?;
+    if pid != vmlinux::current().thread() {
+        return Ok(0);
+    }
+    let len: u32 = read(entry + offset!(dentry_name) + 4)?;
+    Ok(u64::from(len))
+}
+
+/// Makes `/proc/thread-self` of the `/proc/self/task/TID` that a whole path begins with, where that is the
+/// thread's own entry. In another procfs than the one at `/proc` it stays what it is: no pattern that
+/// covers the one spelling would cover the other (`policy::threads` in userspace sees to it for `/proc`).
+#[inline(always)]
+fn own_thread(scratch: &mut Scratch) {
+    const OF_PROCESS: [u64; 2] =
+        [u64::from_ne_bytes(*b"/proc/se"), u64::from_ne_bytes(*b"lf/task/")];
+    const OF_THREAD: &[u8; 17] = b"/proc/thread-self";
+    let at = in_room(scratch.start);
+    // SAFETY: `at` is below SUBJECT_ROOM and there is slack of more than 16 bytes behind it.
+    let begins = unsafe {
+        let text = scratch.room.as_ptr().add(at).cast::<u64>();
+        [text.read_unaligned(), text.add(1).read_unaligned()]
+    };
+    if begins != OF_PROCESS || scratch.start + 16 >= SUBJECT_ROOM as u64 {
+        return;
+    }
+    let end = scratch.start + 16 + masked::<{ NAME_MAX as u64 }>(scratch.thread);
+    scratch.start = end - OF_THREAD.len() as u64;
+    if scratch.split < end {
+        // The entry itself.
+        scratch.split = scratch.start + "/proc".len() as u64;
+    }
+    let at = in_room(scratch.start);
+    let mut i = 0;
+    while i < OF_THREAD.len() {
+        // SAFETY: as above, of 17 bytes.
+        unsafe { scratch.room.as_mut_ptr().add(at + i).write_volatile(OF_THREAD[i]) };
+        i += 1;
+    }
 }

@@ -29,6 +29,10 @@ pub struct Scratch {
     pub split: u64,
     /// How the walk ended; see `path::Walk`.
     pub outcome: u64,
+    /// The dentry that the walk came from, and the one that it came to that from; 0 where there is none.
+    pub below: [u64; 2],
+    /// Length of the acting thread's own id in the path; 0 if that is not there. See `path::own_thread`.
+    pub thread: u64,
     /// A number on its way through memory; see [`Scratch::forget`].
     pub number: u64,
     /// Where the automata stand after what of the subject was matched.

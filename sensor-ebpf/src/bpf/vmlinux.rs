@@ -235,6 +235,13 @@ impl Task {
         read(signal + offset!(signal_pids) + PIDTYPE_TGID * 8)
     }
 
+    /// Address of the `struct pid` of the thread itself.
+    #[inline(always)]
+    pub fn thread(self) -> u64 {
+        // SAFETY: a trusted task and one of its pointer fields.
+        unsafe { load(self.0, offset!(task_pid)) }
+    }
+
     /// Whether the kernel acts in the task's name and under credentials of its own, as overlayfs does
     /// on its layers for an operation that was judged already. The one way by which a task can have
     /// others than its own (`override_creds`) put on at its wish is io_uring's personalities, so a

@@ -17,6 +17,7 @@ use super::glob::{self, Glob, Names};
 use super::host::Host;
 use super::links;
 use super::model::{Rule, RuleKind, Section, Text};
+use super::threads;
 use super::variables::Variables;
 use crate::family;
 
@@ -311,6 +312,10 @@ impl Resolver<'_> {
             }
             for elems in forms {
                 for accept in accepts {
+                    let allows = accept.strength == RuleKind::Allow as u8;
+                    for elems in threads::also(&elems, !allows) {
+                        self.entry(Space::Path, false, elems, *accept);
+                    }
                     self.entry(Space::Path, glob.floating, elems.clone(), *accept);
                 }
             }

@@ -127,6 +127,12 @@ pub fn pid() -> i32 {
     std::process::id().cast_signed()
 }
 
+/// `gettid(2)`.
+pub fn tid() -> i32 {
+    // SAFETY: takes nothing and returns an integer.
+    unsafe { libc::gettid() }
+}
+
 /// `kill(2)`.
 pub fn kill(pid: i32, signal: i32) -> Res {
     sys!(SYS_kill, pid, signal).map(drop)
