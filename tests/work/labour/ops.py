@@ -40,7 +40,7 @@ OPS = [
     ),
     ops(
         "network",
-        "ip -br address; ip route; cat /proc/net/dev > d; cat /proc/net/tcp /proc/net/udp /proc/net/unix > s; head -n 1 s",
+        "ip -br address; ip route; ss -tlnu > l; ss -xa > x; cat /proc/net/dev > d; cat /proc/net/tcp /proc/net/udp /proc/net/unix > s; head -n 1 s",
         "sl",
     ),
     ops(
