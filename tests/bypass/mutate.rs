@@ -5,74 +5,88 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use sensor_ebpf::hook::Hook;
 
+use crate::attempt;
 use crate::catalogue::rows;
-use crate::row::{Row, Status};
+use crate::row::{Proof, Row, Status};
 use crate::support::fence::Fence;
 use crate::support::sys::files::open;
 use crate::sys::bpf;
 
-/// Rows that must fail before no more are tried.
-const ENOUGH: usize = 2;
-
 /// A program's name as the kernel keeps it.
 const NAME_LENGTH: usize = 15;
 
-/// Goes through the hooks that are named, or all. Prints a line for each, and fails when taking a
-/// hook out makes no row fail.
+/// Goes through the hooks that are named, or all. Prints a line for each with the row that fails without
+/// it and what it says, and fails when taking a hook out makes no row fail.
 pub fn run(names: impl Iterator<Item = String>) -> ExitCode {
     let names: Vec<String> = names.collect();
+    if let Some(unknown) = names.iter().find(|name| Hook::from_name(name).is_none()) {
+        eprintln!("there is no hook {unknown}; docs/bypass.md has their names");
+        return ExitCode::FAILURE;
+    }
     // Brought up before anything is looked for.
-    drop(Fence::up());
+    Fence::up().keep_on_demand();
     let links = links();
     let mut survivors = Vec::new();
+    let mut caught = 0;
     for (hook, name) in Hook::ALL {
         if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
             continue;
         }
         let cut: String = name.chars().take(NAME_LENGTH).collect();
         let Some(link) = links.get(&cut) else {
-            println!("{name:<28} not in this kernel");
+            println!("{name:<25} not in this kernel");
             continue;
         };
-        let caught = without(link, || catchers(*hook));
-        if caught.is_empty() {
-            survivors.push(*name);
-            println!("{name:<28} SURVIVED");
+        if let Some((row, says)) = without(link, || catcher(*hook)) {
+            caught += 1;
+            println!("{name:<25} {row}: {says}");
         } else {
-            println!("{name:<28} {}", caught.join(" "));
+            survivors.push(*name);
+            println!("{name:<25} NOTHING NOTICED");
         }
     }
     if survivors.is_empty() {
-        println!("every hook that was taken out made a row fail");
+        println!("{caught} hooks taken out one at a time, and each time a row failed");
         return ExitCode::SUCCESS;
     }
     println!("taken out, and no row failed: {}", survivors.join(", "));
     ExitCode::FAILURE
 }
 
-/// Rows that fail now: of those that name the hook, and if none does, the first of the others.
-fn catchers(hook: Hook) -> Vec<String> {
+/// The first of the rows that name a hook which fails now, and what it says. Those with fewest ways come
+/// first.
+fn catcher(hook: Hook) -> Option<(String, String)> {
     let harmless = |row: &&Row| row.status == Status::Stopped && !row.is_dangerous();
-    let (mut naming, others): (Vec<&Row>, Vec<&Row>) =
-        rows().filter(harmless).partition(|row| row.hooks().contains(&hook));
+    let mut naming: Vec<&Row> =
+        rows().filter(harmless).filter(|row| row.hooks().contains(&hook)).collect();
     naming.sort_by_key(|row| row.ways());
-    let failing = |rows: Vec<&Row>, enough: usize| {
-        rows.into_iter().filter(|row| fails(row)).take(enough).map(Row::name).collect::<Vec<_>>()
-    };
-    let caught = failing(naming, ENOUGH);
-    if caught.is_empty() { failing(others, 1) } else { caught }
+    naming.into_iter().find_map(|row| Some((row.name(), failure(row, hook)?)))
 }
 
-fn fails(row: &Row) -> bool {
-    let silenced = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| ()));
-    let outcome = std::panic::catch_unwind(|| crate::check(row));
-    std::panic::set_hook(silenced);
-    !matches!(outcome, Ok(Ok(())))
+/// What a row says, of which only what concerns the hook is tried, if it fails.
+fn failure(row: &Row, hook: Hook) -> Option<String> {
+    let silenced = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| match &row.proof {
+        Proof::Attack(attack) => attempt::check_ways(row, attack, |way| attack.concerns(way, hook))
+            .map_err(|wrong| wrong.to_string()),
+        _ => crate::check(row),
+    }));
+    panic::set_hook(silenced);
+    match outcome {
+        Ok(Ok(())) => None,
+        Ok(Err(says)) => Some(says),
+        Err(panicked) => {
+            let text = panicked.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panicked.downcast_ref::<&str>().copied());
+            Some(text.unwrap_or("it panicked").lines().collect::<Vec<_>>().join(" "))
+        }
+    }
 }
 
 /// A link of this process.

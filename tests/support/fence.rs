@@ -184,6 +184,14 @@ impl Fence {
         self.world().engine.cut_off(agent.tag, false).unwrap();
     }
 
+    /// Has the hooks attached for the rest of the run that are there only while an agent is cut off.
+    pub fn keep_on_demand(&mut self) {
+        let agent = self.agent("/", "capabilities:\n  - deny: [all]");
+        self.cut_off(&agent);
+        // Given to nobody else.
+        self.world().used.retain(|tag| *tag != agent.tag);
+    }
+
     /// A process without a tag.
     pub fn child<A: Answer>(&mut self, body: impl FnMut(u32) -> Res<A>) -> Child {
         Child::new(&self.tags(), body)
