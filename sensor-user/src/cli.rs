@@ -11,6 +11,7 @@ mod ps;
 mod run;
 mod status;
 mod tail;
+mod uninstall;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ enum Verb {
     Ps(ps::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Uninstall(uninstall::Args),
     Explain(explain::Args),
     Policy(policy::Args),
     Completions(completions::Args),
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Verb::Tail(args) => tail::run(&args),
         Verb::Ps(args) => ps::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Uninstall(args) => uninstall::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Policy(args) => policy::run(&args),

@@ -28,6 +28,7 @@ mod processes;
 mod pump;
 mod redact;
 pub mod rehearse;
+pub mod removal;
 mod repeats;
 mod routes;
 mod scrape;

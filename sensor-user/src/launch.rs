@@ -1,6 +1,7 @@
 //! Starting a command as an agent: fork, tag, drop privileges, exec. And ending it: an agent is
 //! over when its command is, so nothing of it is left behind without its fence.
 
+pub mod gate;
 pub mod leftovers;
 pub mod user;
 
@@ -11,6 +12,7 @@ use sensor_ebpf::tag::Tag;
 use tokio::process::{Child, Command};
 
 use crate::kernel::load::Tags;
+use gate::Gate;
 use user::User;
 
 /// What to start.
@@ -63,6 +65,21 @@ fn leave_standard_streams() -> io::Result<()> {
 /// Starts a command under a tag. The child tags itself between `fork` and `exec`, by the descriptor
 /// that it has inherited: there is no moment at which the command runs without its tag.
 pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError> {
+    start(launch, move || tags.tag_self(tag))
+}
+
+/// Starts a command that somebody else tags: between `fork` and `exec` the child waits at a gate. Does
+/// not return before the gate is opened or given up, so call it where that may take its time.
+pub fn spawn_at(launch: &Launch, gate: Gate) -> Result<Child, LaunchError> {
+    start(launch, move || gate.pass())
+}
+
+/// Starts a command whose child calls `enter` last before `exec`. That may only make system calls, and
+/// allocate nothing.
+fn start(
+    launch: &Launch,
+    enter: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> Result<Child, LaunchError> {
     let mut command = Command::new(&launch.program);
     command.args(&launch.args);
     let user = launch.user.clone();
@@ -79,7 +96,7 @@ pub fn spawn(launch: &Launch, tags: Tags, tag: Tag) -> Result<Child, LaunchError
         // First the user: inside the fence root may not change it.
         user.as_ref().map_or(Ok(()), user::become_user)?;
         leave_standard_streams()?;
-        tags.tag_self(tag)
+        enter()
     };
     // SAFETY: `prepare` only makes system calls and allocates nothing, which is what may be done
     // between fork and exec.

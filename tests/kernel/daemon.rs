@@ -3,6 +3,8 @@
 mod lifecycle;
 mod policies;
 mod prompt;
+mod removal;
+mod run;
 mod stream;
 
 use crate::support::child::Child;

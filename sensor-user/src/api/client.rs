@@ -68,6 +68,16 @@ impl Client {
         std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }
 
+    /// What to say where nobody listens.
+    #[must_use]
+    pub fn absent(&self) -> ClientError {
+        let source = match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Err(error) => error,
+            Ok(_) => io::ErrorKind::NotConnected.into(),
+        };
+        ClientError::NoDaemon { socket: self.socket.clone(), source }
+    }
+
     fn broken(&self, what: impl std::fmt::Display) -> ClientError {
         ClientError::Broken { socket: self.socket.clone(), what: what.to_string() }
     }

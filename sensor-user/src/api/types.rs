@@ -136,6 +136,13 @@ pub struct NewProcess {
     pub pid: u32,
 }
 
+/// `POST /v1/agents/ID/end`: what ending an agent's processes came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How many processes were ended.
+    pub processes: usize,
+}
+
 /// A policy of the daemon's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Policy {

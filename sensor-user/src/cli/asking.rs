@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 
+use crate::api::SOCKET_VARIABLE;
 use crate::api::client::Client;
 
 /// Which daemon is asked.
@@ -17,6 +18,11 @@ impl Daemon {
     /// The one to ask.
     pub fn client(&self) -> Client {
         Client::new(self.socket.as_deref())
+    }
+
+    /// Whether somebody said which one.
+    pub fn is_named(&self) -> bool {
+        self.socket.is_some() || std::env::var_os(SOCKET_VARIABLE).is_some()
     }
 }
 

@@ -1,29 +1,22 @@
-//! `picket run`: one command as an agent, for as long as it runs.
+//! `picket run`: one command as an agent, for as long as it runs; of the daemon where there is one.
 
 mod output;
+mod own;
+mod through;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
-use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use sensor_ebpf::tag::Tag;
-use tokio::process::Child;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::FAILED;
-use crate::engine::Engine;
-use crate::engine::stream::Stream;
-use crate::kernel::load::Pins;
-use crate::kernel::pins;
-use crate::kernel::support;
+use super::{FAILED, asking};
+use crate::launch::Launch;
 use crate::launch::user::User;
-use crate::launch::{self, Launch, leftovers};
-use crate::policy::{self, Compiled, Options, Variables};
-use crate::policy_host::{self, LocalHost};
-use output::Output;
+use crate::policy::Variables;
+use crate::policy_host;
 
 /// Run a command as a confined agent.
 ///
@@ -31,14 +24,19 @@ use output::Output;
 /// become. Started through sudo, the command runs as the user who called sudo. Violations appear on
 /// stderr as they happen. When the command ends, what it left running is ended too.
 ///
+/// Where a daemon runs, the agent is one of its agents. Anybody may then start one, under the policies
+/// that the administrator offers (`policies.offered`). Without a daemon it takes root, and the fence
+/// is loaded for this command alone.
+///
 /// The exit code is the command's, or 128 plus the number of the signal that ended it. 125: picket
 /// itself failed and the command was not started. 126: the command may not be run. 127: there is no
 /// such command.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The policy.
-    #[arg(long, short, value_name = "FILE")]
-    policy: PathBuf,
+    /// The policy: the name of one of the daemon's, or a file, which only root may bring. What has a
+    /// slash in it or ends in .yaml is a file.
+    #[arg(long, short, value_name = "NAME|FILE")]
+    policy: OsString,
     /// What to call the agent in events [default: the policy's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -54,6 +52,11 @@ pub struct Args {
     /// Run the command as this user (name or uid).
     #[arg(long, value_name = "USER")]
     user: Option<String>,
+    #[command(flatten)]
+    daemon: asking::Daemon,
+    /// Load a fence for this command alone, also where a daemon runs.
+    #[arg(long, conflicts_with = "socket")]
+    alone: bool,
     /// Print no violations and no summary on stderr.
     #[arg(long, short)]
     quiet: bool,
@@ -72,152 +75,85 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    if let Some(check) = support::obstacle() {
-        let remedy = check.remedy.unwrap_or_default();
-        bail!("{}: {}; {remedy}", check.what, check.found);
-    }
     let user = match &args.user {
         Some(who) => Some(User::find(who)?),
         None => User::behind_sudo()?,
     };
-    let Some(policy) = compile(&args, user.as_ref())? else {
-        return Ok(ExitCode::from(FAILED));
-    };
-    let output = Output::open(args.log.as_deref(), args.quiet)?;
-    let mut command = args.command.into_iter();
-    let launch = Launch {
-        program: command.next().context("no command was given")?,
-        args: command.collect(),
-        user,
-    };
-    let name = args.name.unwrap_or_else(|| policy.name.clone());
-    let mut engine = Engine::load()?;
-    let tag = engine.add(name, policy)?;
-    leftovers::adopt_orphans().context("cannot become the reaper of orphans")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Session::start(engine, tag, output)?.attend(&launch).await })
-}
-
-/// Compiles the policy; `None` if that failed, and why was printed.
-fn compile(args: &Args, user: Option<&User>) -> anyhow::Result<Option<Compiled>> {
-    let path = args.policy.display();
-    let source = policy_host::read_source(&args.policy)
-        .with_context(|| format!("cannot read the policy {path}"))?;
-    let own;
-    let user = match user {
-        Some(user) => user,
-        None => {
-            own = User::current()?;
-            &own
+    let policy = Choice::of(&args.policy);
+    let client = args.daemon.client();
+    if !args.alone && client.is_there() {
+        return through::run(args, &policy, client, user);
+    }
+    if !args.alone && args.daemon.is_named() {
+        bail!("{}; `--alone` runs the command without one", client.absent());
+    }
+    let file = match policy {
+        Choice::File(file) => file,
+        Choice::Named(name) if args.alone => {
+            bail!("only a daemon has policies by name; give the file of {name:?}")
         }
+        Choice::Named(name) => bail!(
+            "{}. Without one, give the policy's file instead of its name, {name:?}",
+            client.absent()
+        ),
     };
-    let workspace = std::env::current_dir()
-        .and_then(std::fs::canonicalize)
-        .context("cannot find out the current directory")?;
-    let mut variables =
-        policy_host::variables(&user.name, user.uid, Path::new(&user.home), &workspace)?;
-    for (name, value) in &args.variables {
-        variables.set(name.as_str(), value.as_str());
+    // SAFETY: takes nothing, cannot fail.
+    if !args.alone && unsafe { libc::geteuid() } != 0 {
+        bail!("{}. Without one, only root can confine anything", client.absent());
     }
-    let options = Options { refuse_ask: true, audit: args.audit };
-    let (compiled, diagnostics) = match policy::compile(&source, &variables, &LocalHost, options) {
-        Ok(compiled) => {
-            let warnings = compiled.warnings.clone();
-            (Some(compiled), warnings)
+    own::run(args, &file, user)
+}
+
+/// Which policy is meant.
+#[derive(Debug, PartialEq, Eq)]
+enum Choice {
+    /// One of the daemon's.
+    Named(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl Choice {
+    /// What has a slash in it or ends as files of policies do is a file.
+    fn of(given: &OsStr) -> Choice {
+        match given.to_str() {
+            Some(name)
+                if !name.contains('/') && !name.ends_with(".yaml") && !name.ends_with(".yml") =>
+            {
+                Choice::Named(name.to_owned())
+            }
+            _ => Choice::File(given.into()),
         }
-        Err(errors) => (None, errors),
-    };
-    if !diagnostics.is_empty() {
-        anstream::eprintln!("{}", diagnostics.render(true));
     }
-    Ok(compiled)
 }
 
-/// One command under the fence, from the first hook to the last leftover.
-struct Session {
-    engine: Engine,
-    stream: Stream,
-    tag: Tag,
-    output: Output,
-    started: Instant,
-}
-
-impl Session {
-    /// Puts the fence up.
-    fn start(mut engine: Engine, tag: Tag, output: Output) -> anyhow::Result<Session> {
-        engine.attach_pinned(Pins::create(Path::new(pins::ROOT))?)?;
-        let stream = engine.stream()?;
-        Ok(Session { engine, stream, tag, output, started: Instant::now() })
-    }
-
-    /// Runs the command to its end, and everything that it left behind.
-    async fn attend(mut self, launch: &Launch) -> anyhow::Result<ExitCode> {
-        let mut signals = Signals::new()?;
-        let mut child = match launch::spawn(launch, self.engine.tags()?, self.tag) {
-            Ok(child) => child,
-            Err(error) => {
-                self.report();
-                self.output.failed(&error);
-                return Ok(ExitCode::from(error.exit_code()));
+impl Args {
+    /// The variables that the policy is compiled with.
+    fn variables(&self, user: Option<&User>) -> anyhow::Result<Variables> {
+        let own;
+        let user = match user {
+            Some(user) => user,
+            None => {
+                own = User::current_or_unknown();
+                &own
             }
         };
-        // Whatever happened while watching: the fence stands until nothing is left inside.
-        let watched = self.watch(&mut child, &mut signals).await;
-        let ended = match tokio::task::spawn_blocking(leftovers::end).await {
-            Ok(Ok(ended)) => ended,
-            failed => {
-                // The pins stay, and with them the fence.
-                std::mem::forget(self);
-                failed??;
-                bail!("cannot tell whether anything of the agent is left; it stays confined");
-            }
-        };
-        self.report();
-        self.summarise(ended)?;
-        Ok(ExitCode::from(exit_code(watched?)))
-    }
-
-    /// Reports violations and passes signals on until the command has ended.
-    async fn watch(
-        &mut self,
-        child: &mut Child,
-        signals: &mut Signals,
-    ) -> anyhow::Result<ExitStatus> {
-        let pid = child.id();
-        loop {
-            tokio::select! {
-                status = child.wait() => return Ok(status?),
-                ready = self.stream.ready() => {
-                    ready?;
-                    self.report();
-                }
-                number = signals.next() => match pid {
-                    Some(_) if number == libc::SIGCHLD => leftovers::reap(pid)?,
-                    Some(pid) => leftovers::signal(pid, number),
-                    None => {}
-                },
-            }
+        let workspace = std::env::current_dir()
+            .and_then(std::fs::canonicalize)
+            .context("cannot find out the current directory")?;
+        let mut variables =
+            policy_host::variables(&user.name, user.uid, Path::new(&user.home), &workspace)?;
+        for (name, value) in &self.variables {
+            variables.set(name.as_str(), value.as_str());
         }
+        Ok(variables)
     }
 
-    /// Prints and logs every event that is there. Nothing that goes wrong here may end the watch.
-    fn report(&mut self) {
-        while let Some(event) = self.stream.next_event() {
-            match event {
-                Ok(event) => {
-                    if let Some(context) = self.engine.context(&event) {
-                        self.output.event(&event, context);
-                    }
-                }
-                Err(error) => self.output.trouble(&error),
-            }
-        }
-    }
-
-    fn summarise(&mut self, ended: usize) -> anyhow::Result<()> {
-        let counters = self.engine.counters(self.tag)?;
-        let faults = self.engine.faults()?;
-        self.output.summary(counters.lost, &faults, ended, self.started.elapsed())
+    /// What to start.
+    fn launch(self, user: Option<User>) -> anyhow::Result<Launch> {
+        let mut command = self.command.into_iter();
+        let program = command.next().context("no command was given")?;
+        Ok(Launch { program, args: command.collect(), user })
     }
 }
 

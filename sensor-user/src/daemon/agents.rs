@@ -1,7 +1,8 @@
 //! Agents: making them, letting processes in, taking them away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
 
 use sensor_ebpf::tag::Tag;
 
@@ -9,12 +10,22 @@ use super::core::{Core, lock};
 use super::library::{self, variables_of};
 use super::peer::{Peer, Refusal, cannot_look, forbidden, no_agent, no_policy};
 use super::processes;
-use crate::api::types::{self, AgentId, NewAgent};
+use crate::api::types::{self, AgentId, Ended, NewAgent};
 use crate::engine::state::{AgentFile, Origin, PolicySource};
 use crate::engine::{EngineError, Identity};
 use crate::event::subject::printable;
+use crate::kernel::sys;
 use crate::launch::user::User;
 use crate::policy::{Source, Variables};
+
+/// How long ending an agent may take.
+const END_TIME: Duration = Duration::from_secs(10);
+/// How long the events of an agent that has ended are waited for.
+const LET_OUT_TIME: Duration = Duration::from_secs(5);
+/// The same where they may never come.
+const UNSURE_TIME: Duration = Duration::from_millis(300);
+/// How often either is looked at.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Longest name of an agent, in bytes.
 const NAME_MAX: usize = 64;
@@ -82,6 +93,7 @@ impl Core {
     /// Makes a process one of an agent.
     pub fn enter(&self, peer: Peer, id: AgentId, pid: u32) -> Result<(), Refusal> {
         let agent = self.owned(peer, id)?;
+        processes::same_numbers(peer.pid).map_err(Refusal::Conflict)?;
         let gone = |error| Refusal::Missing(format!("no process {pid} can be tagged: {error}"));
         let held = processes::hold(pid).map_err(gone)?;
         if !peer.is_root() && held.status.uids != [peer.uid; 4] {
@@ -165,11 +177,58 @@ impl Core {
         self.forget(&agent)
     }
 
+    /// Ends all processes of an agent, without asking them, whoever they have become. It has ended when
+    /// this returns.
+    pub fn end(&self, peer: Peer, id: AgentId) -> Result<Ended, Refusal> {
+        let agent = self.owned(peer, id)?;
+        let begun = Instant::now();
+        let mut ended = BTreeSet::new();
+        loop {
+            let found = processes::of(&self.tags, agent.tag()).map_err(cannot_look)?;
+            if found.is_empty() {
+                return Ok(Ended { processes: ended.len() });
+            }
+            if begun.elapsed() > END_TIME {
+                let left: Vec<String> = found.iter().map(|held| held.pid.to_string()).collect();
+                return Err(Refusal::Failed(format!(
+                    "agent {id} does not end: processes {} are left",
+                    left.join(", ")
+                )));
+            }
+            for process in found {
+                ended.insert(process.pid);
+                let _ = sys::pidfd_kill(process.fd.as_fd(), libc::SIGKILL);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Waits until what an agent did is in the stream, for a while. Its processes have ended, so no more
+    /// is to come; but the last of it may have been lost, and of what a daemon before this one passed on
+    /// this one does not know.
+    fn let_out(&self, agent: &AgentFile) {
+        let begun = Instant::now();
+        loop {
+            let Ok(counters) = self.engine().counters(agent.tag()) else { return };
+            let seen = lock(&self.seen).get(&agent.tag()).copied();
+            if counters.next_seq == seen.unwrap_or(0) {
+                return;
+            }
+            let unsure = counters.lost > 0 || seen.is_none();
+            if begun.elapsed() > if unsure { UNSURE_TIME } else { LET_OUT_TIME } {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     fn forget(&self, agent: &AgentFile) -> Result<(), Refusal> {
+        self.let_out(agent);
         self.say_counted(Some(agent.tag()));
         self.report_losses();
         self.notice("agent ended", Some(agent), None);
         lock(&self.empty).remove(&agent.tag());
+        lock(&self.seen).remove(&agent.tag());
         let tag = agent.tag();
         Ok(self.engine().remove(tag).map_err(EngineError::from)?)
     }

@@ -45,6 +45,8 @@ pub struct Core {
     pub canary: Mutex<Canary>,
     /// How often in a row each agent was found without a process.
     pub(super) empty: Mutex<HashMap<Tag, u32>>,
+    /// By agent, the number after that of its last violation that was passed on.
+    pub(super) seen: Mutex<HashMap<Tag, u64>>,
     /// Held while losses are said.
     pub reporting: Mutex<()>,
 }
@@ -77,6 +79,7 @@ impl Core {
             since: SystemTime::now(),
             canary: Mutex::default(),
             empty: Mutex::default(),
+            seen: Mutex::default(),
             reporting: Mutex::default(),
         })
     }

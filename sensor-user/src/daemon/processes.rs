@@ -27,6 +27,8 @@ pub struct Status {
     pub threads: u32,
     /// Pid of the process that the entry is of: another where the number is a thread's.
     pub tgid: u32,
+    /// It has ended, and only its parent does not know yet.
+    pub ended: bool,
 }
 
 /// A process that cannot have been replaced by another of the same pid since.
@@ -35,6 +37,51 @@ pub struct Held {
     pub fd: OwnedFd,
     /// What it was when it was looked at.
     pub status: Status,
+}
+
+/// A process that bears a tag.
+pub struct Tagged {
+    /// Its pid.
+    pub pid: u32,
+    /// Its pidfd.
+    pub fd: OwnedFd,
+}
+
+/// Whether the numbers that a process gives are pids here: in a pid namespace of its own they are those of
+/// other processes.
+///
+/// # Errors
+/// If they are not, or it cannot be told: what to say then.
+pub fn same_numbers(peer: u32) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let namespace = |at: &str| fs::metadata(format!("/proc/{at}/ns/pid")).map(|found| found.ino());
+    // The daemon's own requests.
+    let peer = if peer == 0 { "self".to_owned() } else { peer.to_string() };
+    match (namespace("self"), namespace(&peer)) {
+        (Ok(own), Ok(theirs)) if own == theirs => Ok(()),
+        (Ok(_), Ok(_)) => {
+            Err("you are in another pid namespace, whose pids say nothing here".to_owned())
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            Err(format!("cannot tell which pid namespace you are in: {error}"))
+        }
+    }
+}
+
+/// The processes that bear a tag.
+pub fn of(tags: &Tags, tag: Tag) -> io::Result<Vec<Tagged>> {
+    let mut found = Vec::new();
+    for pid in pids()? {
+        let Ok(fd) = sys::pidfd_open(pid.cast_signed()) else { continue };
+        // One that has ended and waits to be noticed does nothing any more.
+        if sys::pidfd_alive(fd.as_fd()).is_ok()
+            && status(pid).is_ok_and(|status| !status.ended)
+            && tags.of(fd.as_fd()).is_ok_and(|found| found == Some(tag))
+        {
+            found.push(Tagged { pid, fd });
+        }
+    }
+    Ok(found)
 }
 
 /// Takes hold of a process: what is read of it is of the process behind the descriptor.
@@ -61,7 +108,9 @@ fn parse(text: &str) -> Option<Status> {
         *uid = words.next()?.parse().ok()?;
     }
     let (ppid, threads) = (number("PPid:")?, number("Threads:")?);
-    Some(Status { ppid, uids, threads, tgid: number("Tgid:")? })
+    // A first thread that has ended leaves the others: only the last one's end is the process's.
+    let ended = field("State:")?.trim().starts_with(['Z', 'X']) && threads <= 1;
+    Some(Status { ppid, uids, threads, tgid: number("Tgid:")?, ended })
 }
 
 /// Pids of all processes there are.
@@ -134,9 +183,12 @@ mod tests {
 
     #[test]
     fn a_status_is_read_by_its_names() {
-        let text = "Name:\tUid:\nTgid:\t7\nPid:\t8\nPPid:\t1\nTracerPid:\t0\nUid:\t1\t2\t3\t4\nThreads:\t5\n";
+        let text = "Name:\tUid:\nState:\tZ (zombie)\nTgid:\t7\nPid:\t8\nPPid:\t1\nTracerPid:\t0\nUid:\t1\t2\t3\t4\nThreads:\t5\n";
         let status = parse(text).unwrap();
-        assert_eq!(status, Status { ppid: 1, uids: [1, 2, 3, 4], threads: 5, tgid: 7 });
+        assert_eq!(
+            status,
+            Status { ppid: 1, uids: [1, 2, 3, 4], threads: 5, tgid: 7, ended: false }
+        );
         assert_eq!(parse("Uid:\t1\n"), None);
     }
 

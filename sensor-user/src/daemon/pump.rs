@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use sensor_ebpf::tag::Tag;
 
-use super::core::Core;
+use super::core::{Core, lock};
 use super::intake::until;
 use crate::api::types::AgentId;
 use crate::engine::stream::Stream;
@@ -39,7 +39,7 @@ fn batch(core: &Core, stream: &mut Stream, known: &mut Known) -> bool {
     let boot = boot_time();
     for _ in 0..BATCH {
         let taken = stream.take(|event| match event {
-            Ok(event) if known.has(&event) => {}
+            Ok(event) if known.has(&event) => see(core, &event),
             Ok(event) => pass(core, &event, boot),
             // Of programs of another version would be refused before; this is a damaged record.
             Err(error) => {
@@ -99,4 +99,13 @@ fn pass(core: &Core, event: &Event, boot: SystemTime) {
     };
     // Not with the engine in hand: a disk may be slow.
     core.take_in(tag(event), violation);
+    see(core, event);
+}
+
+/// Notes how far the agent's violations were passed on.
+fn see(core: &Core, event: &Event) {
+    let tag = tag(event);
+    if core.engine().agent(tag).is_some() {
+        lock(&core.seen).insert(tag, event.header.seq + 1);
+    }
 }

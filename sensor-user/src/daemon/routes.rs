@@ -80,6 +80,10 @@ async fn route(
             let new: NewProcess = read(body).await?;
             done(blocking(move || core.enter(peer, id, new.pid)).await?)
         }
+        (Method::POST, ["v1", "agents", id, "end"]) => {
+            let id = agent_id(id)?;
+            json(&blocking(move || core.end(peer, id)).await?)
+        }
         (Method::GET, ["v1", "policies"]) => {
             json(&blocking(move || Ok(manage::policies(&core, peer))).await?)
         }

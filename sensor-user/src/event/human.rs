@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use sensor_ebpf::verdict::Verdict;
 
+use super::json::Violation;
 use super::{Context, Event};
 
 /// How a verdict is coloured.
@@ -45,4 +46,41 @@ pub fn line(event: &Event, context: Context<'_>) -> String {
         _ => event.fault.name().unwrap_or("unknown fault").to_owned(),
     };
     line + &format!("  ({why})")
+}
+
+/// The same line from one of the daemon's stream, which may stand for several violations.
+#[must_use]
+pub fn from_stream(violation: &Violation<'_>, repeats: Option<u64>) -> String {
+    let verdict = [Verdict::Allow, Verdict::Audit, Verdict::Ask, Verdict::Deny]
+        .into_iter()
+        .find(|verdict| verdict.name() == violation.verdict);
+    let style = style(verdict.unwrap_or(Verdict::Deny));
+    let mut line = format!("picket: {style}{}{style:#}", violation.verdict);
+    if !violation.because.is_empty() {
+        line += &format!(" {}", violation.because.join("+"));
+    }
+    if let Some(subject) = &violation.subject {
+        line += &format!(" {subject}");
+    }
+    if let Some(peer) = &violation.peer {
+        line += &format!(" -> {peer}");
+    }
+    if violation.because.is_empty() && violation.subject.is_none() {
+        line += &format!(" {}", violation.op);
+    }
+    line += &format!("  {}[{}]", violation.comm, violation.pid);
+    let why = match (&violation.fault, &violation.rule) {
+        (Some(fault), _) => fault.to_string(),
+        (None, Some(rule)) => match &rule.reason {
+            Some(reason) => format!("{}:{} {reason}", rule.file, rule.line),
+            None => format!("{}:{}", rule.file, rule.line),
+        },
+        (None, None) => "no rule allows it".to_owned(),
+    };
+    line += &format!("  ({why})");
+    match repeats {
+        Some(1) => line + ", once more",
+        Some(count) => line + &format!(", {count} times more"),
+        None => line,
+    }
 }

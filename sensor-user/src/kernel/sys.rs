@@ -300,10 +300,15 @@ pub fn pidfd_open(pid: libc::pid_t) -> io::Result<OwnedFd> {
 
 /// Whether the process behind a pidfd has not ended yet: an error if it has.
 pub fn pidfd_alive(process: BorrowedFd<'_>) -> io::Result<()> {
-    let (no_signal, no_info) = (0, std::ptr::null::<libc::siginfo_t>());
+    pidfd_kill(process, 0)
+}
+
+/// Sends a signal to the process behind a pidfd (`pidfd_send_signal(2)`); 0 sends none.
+pub fn pidfd_kill(process: BorrowedFd<'_>, signal: libc::c_int) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: takes a descriptor, integers and a null pointer, which stands for no information.
     let code = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), no_signal, no_info, 0)
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, no_info, 0)
     };
     if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -34,12 +34,19 @@ pub fn reap(except: Option<u32>) -> io::Result<()> {
 /// Ends every descendant that is left: asks each (`SIGTERM`), waits, and then does not ask. Returns
 /// how many there were. Does not return while one is alive, for then it would be free.
 pub fn end() -> io::Result<usize> {
+    end_within(Duration::MAX)
+}
+
+/// The same for at most as long after the last grace: some may be left that this process may not end,
+/// as those of set-id programs are.
+pub fn end_within(patience: Duration) -> io::Result<usize> {
     let started = Instant::now();
+    let limit = GRACE.saturating_add(patience);
     let mut asked = BTreeSet::new();
     loop {
         reap(None)?;
         let left = children()?;
-        if left.is_empty() {
+        if left.is_empty() || started.elapsed() > limit {
             return Ok(asked.len());
         }
         for child in left {

@@ -55,6 +55,14 @@ impl User {
         User::find(&unsafe { libc::getuid() }.to_string())
     }
 
+    /// The same; with the number alone where `/etc/passwd` does not know it, as of users from elsewhere.
+    #[must_use]
+    pub fn current_or_unknown() -> User {
+        // SAFETY: takes nothing, cannot fail.
+        let uid = unsafe { libc::getuid() };
+        User::find(&uid.to_string()).unwrap_or_else(|_| User::unknown(uid))
+    }
+
     /// A user of whom only the number is known, as containers have them.
     #[must_use]
     pub fn unknown(uid: u32) -> User {

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::verdict::Verdict;
 
+use crate::event::json::Line;
 use crate::event::{Context, Event, boot_time, human, json};
 use crate::launch::LaunchError;
 
@@ -57,11 +58,42 @@ impl Output {
         }
     }
 
+    /// Reports a line of the daemon's stream.
+    pub fn line(&mut self, text: &str) {
+        let Ok(line) = Line::parse(text) else {
+            return self.trouble(&"the daemon says something that this picket does not know");
+        };
+        let (violation, repeats) = match &line {
+            Line::Violation(violation) => (violation, None),
+            Line::Repeat(repeat) => (&Box::new(repeat.last.clone()), Some(repeat.repeats)),
+            Line::Gap(gap) => {
+                return self
+                    .trouble(&format!("up to {} violations are not shown here", gap.missed));
+            }
+            // In the summary.
+            Line::Loss(_) | Line::Notice(_) => return,
+        };
+        let count = repeats.unwrap_or(1);
+        match &*violation.verdict {
+            "allow" | "audit" => self.reported += count,
+            _ => self.denied += count,
+        }
+        if let Some(mut log) = self.log.take() {
+            match log.write_all(format!("{text}\n").as_bytes()) {
+                Ok(()) => self.log = Some(log),
+                Err(error) => self.trouble(&format!("cannot write to the log any more: {error}")),
+            }
+        }
+        if !self.quiet {
+            say(&human::from_stream(violation, repeats));
+        }
+    }
+
     fn append(&self, log: &mut File, event: &Event, context: Context<'_>) -> io::Result<()> {
         let time = self.boot + Duration::from_nanos(event.header.time);
         // One write a line, so that a line is never half there for whoever follows the file.
         log.write_all(
-            json::Line::violation(event, context, time, json::Process::default()).text().as_bytes(),
+            Line::violation(event, context, time, json::Process::default()).text().as_bytes(),
         )
     }
 
