@@ -18,6 +18,7 @@ mod path;
 mod peer;
 mod scratch;
 mod tag;
+mod tagging;
 #[cfg(feature = "kernel-trace")]
 mod trace;
 mod view;

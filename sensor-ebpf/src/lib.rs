@@ -20,6 +20,7 @@ pub mod sockopt;
 pub mod subject;
 pub mod table;
 pub mod tag;
+pub mod tagging;
 pub mod verdict;
 pub mod within;
 pub mod xattr;

@@ -1,6 +1,7 @@
 //! The command line: one verb a file. The only module that prints.
 
 mod asking;
+mod attach;
 mod completions;
 mod daemon;
 mod doctor;
@@ -30,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Args),
+    Attach(attach::Args),
     Daemon(daemon::Args),
     Tail(tail::Args),
     Ps(ps::Args),
@@ -60,6 +62,7 @@ const CLOSED_PIPE: u8 = 128 + 13;
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
+        Verb::Attach(args) => attach::run(&args),
         Verb::Daemon(args) => daemon::run(args),
         Verb::Canary { cage } => crate::canary::probes::sing(&cage).map(|()| ExitCode::SUCCESS),
         Verb::Tail(args) => tail::run(&args),

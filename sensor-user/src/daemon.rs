@@ -9,6 +9,7 @@
 //! ```
 
 mod agents;
+mod attach;
 mod canary;
 mod change;
 pub mod config;
@@ -34,6 +35,7 @@ mod routes;
 mod scrape;
 mod serve;
 pub(crate) mod sink;
+mod tagging;
 mod watch;
 mod who;
 

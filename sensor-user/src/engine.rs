@@ -19,6 +19,7 @@ use crate::event::{Context, Event, Rule};
 use crate::kernel::adopt::{Arrival, Host};
 use crate::kernel::load::{Kernel, KernelError, Pins, Tags};
 use crate::kernel::progress::Progress;
+use crate::kernel::rules::TagRules;
 use crate::policy::Compiled;
 use slots::{Slots, Version};
 use state::{AgentFile, Origin, StateDir, StateError};
@@ -76,6 +77,8 @@ pub struct Identity {
     pub uid: u32,
     /// Where its policy came from.
     pub origin: Option<Origin>,
+    /// The rule for tagging that it is there for.
+    pub rule: Option<String>,
 }
 
 impl Engine {
@@ -138,6 +141,7 @@ impl Engine {
                 since: SystemTime::now(),
                 table,
                 origin: None,
+                rule: None,
             });
             let version = self.versions.entry(table).or_insert_with(|| {
                 let policy = "unknown".to_owned();
@@ -155,6 +159,9 @@ impl Engine {
                 self.slots.put(in_kernel.policy, version.clone());
             }
             self.slots.enter(in_kernel.policy);
+            if in_kernel.flags & CUT_OFF != 0 {
+                self.cut_off.insert(Tag { agent: slot, epoch: in_kernel.epoch });
+            }
             self.agents.insert(slot, AgentFile { table, ..agent });
         }
         // Agents that were written down and never came to be.
@@ -199,6 +206,7 @@ impl Engine {
             since: SystemTime::now(),
             table,
             origin: who.origin,
+            rule: who.rule,
         };
         if let Some(state) = &self.state {
             state.put_agent(&agent)?;
@@ -246,6 +254,9 @@ impl Engine {
             }
         }
         self.forget_file(slot);
+        if self.cut_off.remove(&tag) && self.cut_off.is_empty() {
+            self.disarm()?;
+        }
         if self.slots.leave(place) {
             self.vacate(place)?;
         }
@@ -414,17 +425,65 @@ impl Engine {
     /// Whether an agent is cut off from what its processes opened before they had its tag. While any is,
     /// every read and write on the machine costs a little more.
     pub fn cut_off(&mut self, tag: Tag, yes: bool) -> Result<(), KernelError> {
+        self.agent_of(tag)?;
         if yes {
-            self.kernel_mut().arm()?;
+            match &mut self.side {
+                Side::Own { kernel, .. } => kernel.arm()?,
+                Side::Host(host) => host.arm()?,
+            }
             self.kernel().maps().set_flags(tag, CUT_OFF)?;
             self.cut_off.insert(tag);
             return Ok(());
         }
         self.kernel().maps().set_flags(tag, 0)?;
         if self.cut_off.remove(&tag) && self.cut_off.is_empty() {
-            self.kernel_mut().disarm()?;
+            self.disarm()?;
         }
         Ok(())
+    }
+
+    /// Takes off what only agents need that are cut off.
+    fn disarm(&mut self) -> Result<(), KernelError> {
+        match &mut self.side {
+            Side::Own { kernel, .. } => kernel.disarm(),
+            Side::Host(host) => host.disarm(),
+        }
+    }
+
+    /// Puts an agent under another policy that comes from elsewhere, and gives it another rule for
+    /// tagging, or none.
+    pub fn settle(
+        &mut self,
+        tag: Tag,
+        policy: &Arc<Compiled>,
+        origin: Origin,
+        rule: Option<String>,
+    ) -> Result<(), EngineError> {
+        self.switch(&[(tag, policy.clone())])?;
+        self.note(tag, |agent| {
+            agent.origin = Some(origin);
+            agent.rule = rule;
+        })
+    }
+
+    /// Leaves an agent without the rule that it was there for.
+    pub fn retire_rule(&mut self, tag: Tag) -> Result<(), EngineError> {
+        self.note(tag, |agent| agent.rule = None)
+    }
+
+    fn note(&mut self, tag: Tag, change: impl FnOnce(&mut AgentFile)) -> Result<(), EngineError> {
+        self.agent_of(tag)?;
+        let Some(agent) = self.agents.get_mut(&tag.agent) else { return Ok(()) };
+        change(agent);
+        match &self.state {
+            Some(state) => Ok(state.put_agent(agent)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the rules for tagging in force.
+    pub fn put_rules(&self, rules: &TagRules) -> Result<(), KernelError> {
+        self.kernel().maps().rules().put(rules)
     }
 
     /// How many instructions the verifier walked for each program, in attach order.

@@ -14,5 +14,6 @@ pub mod object;
 pub mod pins;
 pub mod progress;
 pub mod record;
+pub mod rules;
 pub mod support;
 pub mod sys;

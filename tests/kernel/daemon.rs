@@ -1,11 +1,13 @@
 //! `picket daemon` itself, as a program: what it enforces, and what outlives it.
 
+mod attach;
 mod lifecycle;
 mod policies;
 mod prompt;
 mod removal;
 mod run;
 mod stream;
+mod tagging;
 
 use crate::support::child::Child;
 use crate::support::daemon::Home;

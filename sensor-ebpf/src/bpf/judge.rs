@@ -184,7 +184,8 @@ pub struct Found {
 #[inline(always)]
 pub fn hook(hook: Hook, body: impl FnOnce(&Actor) -> Result<Ruling, Fault>) -> i32 {
     let task = vmlinux::current();
-    if task.storage() == 0 {
+    // A thread that has nothing may be of a process that was tagged while it ran; see `tag`.
+    if task.storage() == 0 && task.leader().storage() == 0 {
         return 0;
     }
     let actor = match tag::enter(task) {
@@ -238,7 +239,7 @@ fn finish(hook: Hook, actor: &Actor, result: Result<Ruling, Fault>) -> i32 {
 
 /// Counts a fault.
 #[inline(always)]
-fn count(hook: Hook, fault: Fault) {
+pub fn count(hook: Hook, fault: Fault) {
     if let Some(counter) = FAULTS.get_ptr_mut(hook.0 * Fault::MAX + fault.0) {
         // SAFETY: this CPU's own counter; programs that pre-empt each other may lose a count,
         // never a verdict.

@@ -8,6 +8,7 @@ use sensor_ebpf::hook::FAULT_SLOTS;
 use sensor_ebpf::layout::Layout;
 use sensor_ebpf::limits::{AGENTS_MAX, IPC_MAX, POLICIES_MAX, RING_BYTES, TABLE_CELLS};
 use sensor_ebpf::tag::{Agent, Tag};
+use sensor_ebpf::tagging::{NAME_KEY, PATH_KEY, RULES_MAX};
 
 use super::scratch::Scratch;
 use super::vmlinux::{Opaque, Task};
@@ -135,7 +136,8 @@ impl<T> SocketStorage<T> {
 /// A policy table.
 pub type Table = [u16; TABLE_CELLS];
 
-/// Task → tag. Written by userspace through a pidfd and by `task_alloc` for children.
+/// Task → tag. Written by userspace through a pidfd, by `task_alloc` for children, by the rules of
+/// [`super::tagging`], and for the threads of a process whose first thread has a tag.
 #[btf_map]
 pub static TAGS: TaskStorage<Tag> = TaskStorage::new();
 
@@ -176,6 +178,23 @@ pub static EVENTS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
 /// `hook * Fault::MAX + fault` → how often, per CPU. Read by userspace.
 #[btf_map]
 pub static FAULTS: PerCpuArray<u64, { FAULT_SLOTS as usize }> = PerCpuArray::new();
+
+/// Which rules for tagging there are: `tagging::BY_*`. Written by userspace.
+#[btf_map]
+pub static TAGGING: Array<u32, 1> = Array::new();
+
+/// Canonical path of a program, as `tagging::path_key` makes it → tag of who runs it. Written by
+/// userspace.
+#[btf_map]
+pub static TAG_PATHS: HashMap<[u8; PATH_KEY], Tag, { RULES_MAX as usize }> = HashMap::new();
+
+/// Names of those programs' files, as `tagging::name_key` makes them. Written by userspace.
+#[btf_map]
+pub static TAG_NAMES: HashMap<[u8; NAME_KEY], u32, { RULES_MAX as usize }> = HashMap::new();
+
+/// Id of a cgroup → tag of who is in it. Written by userspace.
+#[btf_map]
+pub static TAG_CGROUPS: HashMap<u64, Tag, { RULES_MAX as usize }> = HashMap::new();
 
 /// Where the kernel keeps its fields. Read-only data, set by the loader before the programs are
 /// verified, so that the verifier sees constants.

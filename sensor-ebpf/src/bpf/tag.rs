@@ -32,6 +32,10 @@ pub fn enter(task: Task) -> Result<Option<Entered>, Fault> {
         }
     }
     let tag = match of(task)? {
+        Some(tag) => Some(tag),
+        None => from_leader(task)?,
+    };
+    let tag = match tag {
         None | Some(Tag::SENTRY) => return Ok(None),
         Some(tag) => tag,
     };
@@ -40,6 +44,31 @@ pub fn enter(task: Task) -> Result<Option<Entered>, Fault> {
     // SAFETY: as above.
     scratch.memo = Memo { tag, moves: unsafe { (*agent).moves } };
     Ok(Some(Entered { tag, agent, scratch }))
+}
+
+/// The tag of the task's process, for a thread that has none: userspace can tag a process that runs
+/// already only by its first thread. The thread gets the tag for itself, because it may outlive the
+/// first one, and takes its place if it runs another program (`fs/exec.c:de_thread`).
+#[inline(never)]
+fn from_leader(task: Task) -> Result<Option<Tag>, Fault> {
+    let Some(mut tag) = of(task.leader())? else { return Ok(None) };
+    if tag == Tag::SENTRY {
+        return Ok(None);
+    }
+    // SAFETY: null or a whole tag.
+    match unsafe { TAGS.get_or_create(task, &raw mut tag).as_ref() } {
+        Some(copied) if *copied == tag => Ok(Some(tag)),
+        _ => Err(Fault::NO_TAG),
+    }
+}
+
+/// The tag that counts for a task, without giving it to it.
+#[inline(always)]
+pub fn effective(task: Task) -> Result<Option<Tag>, Fault> {
+    match of(task)? {
+        Some(tag) => Ok(Some(tag)),
+        None => of(task.leader()),
+    }
 }
 
 /// The agent that a tag names, while it is the one that the tag was made for.

@@ -106,6 +106,9 @@ pub struct Agent {
     pub since: String,
     /// Its processes, parents before children.
     pub processes: Vec<Process>,
+    /// The rule for tagging of the configuration that it is there for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// Violations so far, in all.
     pub events: u64,
     /// Those of them that found no room in the ring.
@@ -134,6 +137,57 @@ pub struct Process {
 pub struct NewProcess {
     /// A process of the caller's user that waits to begin.
     pub pid: u32,
+}
+
+/// `POST /v1/attach`: a new agent of processes that run already. Root only.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attach {
+    /// The agent to make.
+    pub agent: NewAgent,
+    /// Whom to take in.
+    pub whom: Whom,
+    /// Judge also what they have open already, whenever they use it.
+    #[serde(default)]
+    pub cut_off: bool,
+}
+
+/// Processes that run already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Whom {
+    /// A process and all that descend from it.
+    Pid(u32),
+    /// All that are in a cgroup and below it, by its directory.
+    Cgroup(String),
+    /// All of a unit of systemd, by its name.
+    Unit(String),
+}
+
+/// The answer to [`Attach`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attached {
+    /// The agent.
+    pub agent: Agent,
+    /// How many processes were taken in.
+    pub taken: usize,
+    /// Processes that are of another agent, and stay that: pid and agent.
+    pub others: Vec<(u32, AgentId)>,
+    /// Processes that ended while they were being taken in. What they left to others may not be in.
+    pub vanished: usize,
+    /// What they had open when they were all in.
+    pub open: Vec<OpenFile>,
+}
+
+/// A descriptor of a process that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenFile {
+    /// The process.
+    pub pid: u32,
+    /// The descriptor.
+    pub fd: u32,
+    /// What it leads to, as `/proc/PID/fd` says it.
+    pub target: String,
 }
 
 /// `POST /v1/agents/ID/end`: what ending an agent's processes came to.

@@ -136,6 +136,7 @@ mod tests {
                 process(13, 12, &"y".repeat(300)),
                 process(11, 1, "other\nline"),
             ],
+            rule: None,
             events: 12,
             lost: 1,
             warnings: None,

@@ -4,6 +4,8 @@ mod output;
 mod own;
 mod through;
 
+pub(super) use through::read as read_policy;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -65,7 +67,7 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if Variables::is_name(name) => Ok((name.to_owned(), value.to_owned())),
         Some((name, _)) => Err(format!("{name:?} is not a variable's name")),
@@ -106,7 +108,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Which policy is meant.
 #[derive(Debug, PartialEq, Eq)]
-enum Choice {
+pub(super) enum Choice {
     /// One of the daemon's.
     Named(String),
     /// A file.
@@ -115,7 +117,7 @@ enum Choice {
 
 impl Choice {
     /// What has a slash in it or ends as files of policies do is a file.
-    fn of(given: &OsStr) -> Choice {
+    pub(super) fn of(given: &OsStr) -> Choice {
         match given.to_str() {
             Some(name)
                 if !name.contains('/') && !name.ends_with(".yaml") && !name.ends_with(".yml") =>

@@ -48,7 +48,7 @@ impl Core {
                     "you have {own} agents; the administrator allows {most} (limits.agents_per_user)"
                 )));
             }
-            let who = Identity { name, uid: peer.uid, origin: Some(origin) };
+            let who = Identity { name, uid: peer.uid, origin: Some(origin), rule: None };
             engine.add_agent(who, &compiled)?
         };
         let agent = self.get(tag)?;
@@ -120,7 +120,7 @@ impl Core {
         if peer.is_root() || agent.uid == peer.uid { Ok(agent) } else { Err(no_agent(id)) }
     }
 
-    fn get(&self, tag: Tag) -> Result<AgentFile, Refusal> {
+    pub(super) fn get(&self, tag: Tag) -> Result<AgentFile, Refusal> {
         self.engine().agent(tag).cloned().ok_or_else(|| no_agent(tag.into()))
     }
 
@@ -142,7 +142,7 @@ impl Core {
         Ok(self.show(&agent, tagged.get(&id.into()).map_or(&[], Vec::as_slice)))
     }
 
-    fn show(&self, agent: &AgentFile, pids: &[u32]) -> types::Agent {
+    pub(super) fn show(&self, agent: &AgentFile, pids: &[u32]) -> types::Agent {
         let engine = self.engine();
         let tag = agent.tag();
         let counters = engine.counters(tag).unwrap_or_default();
@@ -157,6 +157,7 @@ impl Core {
             uid: agent.uid,
             since: humantime::format_rfc3339_seconds(agent.since).to_string(),
             processes: processes::describe(pids, &self.intake.redact()),
+            rule: agent.rule.clone(),
             events: counters.next_seq,
             lost: counters.lost,
             warnings: None,
@@ -166,6 +167,11 @@ impl Core {
     /// Takes an agent away that has no process any more.
     pub fn remove(&self, peer: Peer, id: AgentId) -> Result<(), Refusal> {
         let agent = self.owned(peer, id)?;
+        if let Some(rule) = &agent.rule {
+            return Err(Refusal::Conflict(format!(
+                "agent {id} is there for a rule of the configuration ({rule}); take that out"
+            )));
+        }
         let tagged = processes::tagged(&self.tags).map_err(cannot_look)?;
         if let Some(pids) = tagged.get(&id.into()) {
             let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
@@ -222,7 +228,7 @@ impl Core {
         }
     }
 
-    fn forget(&self, agent: &AgentFile) -> Result<(), Refusal> {
+    pub(super) fn forget(&self, agent: &AgentFile) -> Result<(), Refusal> {
         self.let_out(agent);
         self.say_counted(Some(agent.tag()));
         self.report_losses();
@@ -244,7 +250,7 @@ impl Core {
             let mut empty = lock(&self.empty);
             for agent in agents {
                 let tag = agent.tag();
-                if tagged.contains_key(&tag) {
+                if agent.rule.is_some() || tagged.contains_key(&tag) {
                     // From now on it has had one.
                     empty.insert(tag, LOOKS_AT_FIRST - LOOKS);
                     continue;
@@ -259,6 +265,10 @@ impl Core {
         for agent in over {
             // Somebody else may have taken it away meanwhile.
             let _ = self.forget(&agent);
+        }
+        // Programs and cgroups may be elsewhere by now.
+        if !self.config().tag.is_empty() {
+            self.put_rules();
         }
     }
 }

@@ -45,6 +45,7 @@ impl Core {
         let problems = library.problems();
         let policies = library.entries().values().filter(|entry| entry.source.is_some()).count();
         drop(library);
+        self.put_rules();
         for (file, problem) in &problems {
             self.notice("policy file has mistakes", None, Some(&format!("{file}: {problem}")));
         }

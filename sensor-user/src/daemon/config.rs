@@ -1,6 +1,7 @@
 //! The daemon's configuration: one TOML file, in which every key is known. `picket daemon
 //! --print-config` shows it with all comments and defaults.
 
+mod rules;
 mod sinks;
 
 use std::fs;
@@ -16,6 +17,7 @@ use super::sink::otlp;
 use super::sink::syslog::{self, Target};
 use crate::kernel::pins;
 
+pub use rules::TagRule;
 pub use sinks::{FileSink, JournaldSink, OtlpSink, Sinks, StdoutSink, SyslogSink};
 
 /// Where it is read from unless told otherwise.
@@ -39,6 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is said of violations.
     pub events: Events,
+    /// Rules for tagging.
+    pub tag: Vec<TagRule>,
     /// Where events go.
     pub sinks: Sinks,
     /// Metrics on a port.
@@ -213,6 +217,15 @@ impl Config {
         otlp::endpoint(&otlp.endpoint).map_err(|error| ("endpoint", error))?;
         otlp::check_headers(&otlp.headers).map_err(|error| ("headers", error))?;
         Redact::new(&self.events.redact).map_err(|error| ("redact", error))?;
+        for (number, rule) in self.tag.iter().enumerate() {
+            if let Some(problem) = rule.problem() {
+                return Err(("[[tag]]", format!("rule {} for tagging: {problem}", number + 1)));
+            }
+            if self.tag[..number].iter().any(|other| other.key() == rule.key()) {
+                let key = rule.key();
+                return Err(("[[tag]]", format!("there are two rules for tagging for {key}")));
+            }
+        }
         if self.limits.connections == 0 {
             return Err(("connections", "`connections` is 0: nobody could connect".to_owned()));
         }
@@ -284,9 +297,10 @@ mod tests {
         assert_eq!(parse(COMMENTED), Ok(Config::default()));
         assert_eq!(parse(""), Ok(Config::default()));
         // Every key is in it, commented out or not.
+        let setting = |rest: &str| rest.contains(" = ") || rest.starts_with("[[");
         let uncommented: String = COMMENTED
             .lines()
-            .map(|line| line.strip_prefix("#").filter(|rest| rest.contains(" = ")).unwrap_or(line))
+            .map(|line| line.strip_prefix("#").filter(|rest| setting(rest)).unwrap_or(line))
             .flat_map(|line| [line, "\n"])
             .collect();
         assert!(parse(&uncommented).is_ok(), "{:?}", parse(&uncommented));
@@ -300,6 +314,16 @@ mod tests {
         assert!(error.starts_with("picket.toml:2:1: `socket` is `x`"), "{error}");
         let error = parse("[limits]\n\nbacklog = \"many\"\n").unwrap_err();
         assert!(error.starts_with("picket.toml:3:") && error.contains("64MiB"), "{error}");
+        for (rule, why) in [
+            ("policy = \"a\"", "give one of"),
+            ("policy = \"a\"\nexec = \"x\"", "write an absolute path"),
+            ("policy = \"a\"\nexec = \"/x\"\nunit = \"x\"", "give one of"),
+            ("exec = \"/x\"", "missing field `policy`"),
+            ("policy = \"a\"\nexec = \"/x\"\n[[tag]]\npolicy = \"b\"\nexec = \"/x\"", "two rules"),
+        ] {
+            let error = parse(&format!("[[tag]]\n{rule}\n")).unwrap_err();
+            assert!(error.starts_with("picket.toml:1:") && error.contains(why), "{error}");
+        }
         let error = parse("[limits\n").unwrap_err();
         assert!(error.starts_with("picket.toml:1:"), "{error}");
     }

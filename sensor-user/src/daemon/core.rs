@@ -16,6 +16,7 @@ use super::library::Library;
 use super::metrics::Violations;
 use super::past::Past;
 use super::sink::Sinks;
+use super::tagging::Standing;
 use crate::api::types::{AgentId, Canary};
 use crate::engine::state::AgentFile;
 use crate::engine::{Engine, EngineError};
@@ -47,6 +48,8 @@ pub struct Core {
     pub(super) empty: Mutex<HashMap<Tag, u32>>,
     /// By agent, the number after that of its last violation that was passed on.
     pub(super) seen: Mutex<HashMap<Tag, u64>>,
+    /// The rules for tagging.
+    pub standing: Mutex<Standing>,
     /// Held while losses are said.
     pub reporting: Mutex<()>,
 }
@@ -80,6 +83,7 @@ impl Core {
             canary: Mutex::default(),
             empty: Mutex::default(),
             seen: Mutex::default(),
+            standing: Mutex::default(),
             reporting: Mutex::default(),
         })
     }

@@ -78,6 +78,7 @@ pub fn status(core: &Core, peer: Peer) -> Status {
     status.sinks = core.hub.sinks();
     status.rss = rss();
     status.problems = core.library().problems();
+    status.problems.extend(lock(&core.standing).problems.iter().cloned());
     status
 }
 

@@ -18,7 +18,9 @@ use super::core::Core;
 use super::peer::{Peer, Refusal, forbidden};
 use super::{canary, follow, manage, metrics};
 use crate::api::LAST;
-use crate::api::types::{AgentId, EventQuery, Failure, NewAgent, NewProcess, PutPolicy, Removal};
+use crate::api::types::{
+    AgentId, Attach, EventQuery, Failure, NewAgent, NewProcess, PutPolicy, Removal,
+};
 
 /// The body of an answer.
 pub type Body = BoxBody<Bytes, Infallible>;
@@ -79,6 +81,12 @@ async fn route(
             let id = agent_id(id)?;
             let new: NewProcess = read(body).await?;
             done(blocking(move || core.enter(peer, id, new.pid)).await?)
+        }
+        (Method::POST, ["v1", "attach"]) => {
+            root("attach to processes")?;
+            let wanted: Attach = read(body).await?;
+            let attached = blocking(move || core.attach(peer, wanted)).await?;
+            Ok(with(StatusCode::CREATED, json(&attached)?))
         }
         (Method::POST, ["v1", "agents", id, "end"]) => {
             let id = agent_id(id)?;

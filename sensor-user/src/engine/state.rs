@@ -53,6 +53,9 @@ pub struct AgentFile {
     pub table: u32,
     /// Where its policy came from.
     pub origin: Option<Origin>,
+    /// The rule for tagging that it is there for, also while it has no process.
+    #[serde(default)]
+    pub rule: Option<String>,
 }
 
 impl AgentFile {

@@ -88,7 +88,12 @@ impl Host {
         let progress = Progress::open(&at.join(Progress::NAME))?;
         let generation = sets.last().copied().unwrap_or(0).max(record.generation) + 1;
         // The links are held until the record says that they count; see `drop` below.
-        let links = kernel.pin_links(&pins::begin_links(at, generation)?)?;
+        let begun = pins::begin_links(at, generation)?;
+        let mut links = kernel.pin_links(&begun)?;
+        let before = pins::links(at, record.generation);
+        let mut armed = kernel.on_demand();
+        armed.retain(|hook| is_link(&before.join(hook)));
+        links.extend(kernel.pin_some(&begun, &armed)?);
         pins::publish(at, generation)?;
         let from = record.version();
         record.generation = generation;
@@ -123,6 +128,30 @@ impl Host {
         self.record.next_table = table.checked_add(1).ok_or(KernelError::Full("table"))?;
         self.map.write(&self.record)?;
         Ok(table)
+    }
+
+    /// Attaches the hooks of [`Hook::ON_DEMAND`](sensor_ebpf::hook::Hook::ON_DEMAND), so that they stay
+    /// attached as the others do. Their programs are loaded anew: an adopted kernel side has none.
+    pub fn arm(&mut self) -> Result<(), KernelError> {
+        let links = pins::links(&self.at, self.record.generation);
+        let mut wanted = self.kernel.on_demand();
+        wanted.retain(|hook| !is_link(&links.join(hook)));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut programs = Kernel::load_some(Some(&self.at), |hook| wanted.contains(&hook))?;
+        programs.pin_some(&links, &wanted)?;
+        programs.let_go();
+        Ok(())
+    }
+
+    /// Takes off again what [`arm`](Self::arm) has attached.
+    pub fn disarm(&mut self) -> Result<(), KernelError> {
+        let links = pins::links(&self.at, self.record.generation);
+        for hook in self.kernel.on_demand() {
+            pins::remove_file(&links.join(hook))?;
+        }
+        Ok(())
     }
 
     /// Each hook with whether its program is attached.

@@ -47,6 +47,14 @@ impl Kernel {
     /// The same, over the maps that are pinned in a directory; those that are not are made and
     /// pinned.
     pub(super) fn load_over(pinned: Option<&Path>) -> Result<Kernel, KernelError> {
+        Kernel::load_some(pinned, |_| true)
+    }
+
+    /// The same for some of the programs only.
+    pub(super) fn load_some(
+        pinned: Option<&Path>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Kernel, KernelError> {
         if !has_programs() {
             return Err(KernelError::NoPrograms);
         }
@@ -64,7 +72,7 @@ impl Kernel {
         }
         let mut ebpf = loader.load(OBJECT)?;
         let hooks = hooks(&fields);
-        for hook in hooks.iter().copied() {
+        for hook in hooks.iter().copied().filter(|hook| wanted(hook)) {
             let failed = |source| KernelError::Program { step: "load", hook, source };
             program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
         }
@@ -121,8 +129,17 @@ impl Kernel {
 
     /// Attaches every program and pins the links in a directory. They stay as long as the pins do.
     pub(super) fn pin_links(&mut self, at: &Path) -> Result<Vec<PinnedLink>, KernelError> {
+        self.pin_some(at, &self.permanent())
+    }
+
+    /// The same for some of them.
+    pub(super) fn pin_some(
+        &mut self,
+        at: &Path,
+        hooks: &[&'static str],
+    ) -> Result<Vec<PinnedLink>, KernelError> {
         let mut links = Vec::new();
-        for hook in self.permanent() {
+        for hook in hooks.iter().copied() {
             let ebpf = self.ebpf()?;
             let id = attach_one(ebpf, hook)?;
             let failed = |source| KernelError::Program { step: "attach", hook, source };
@@ -132,6 +149,12 @@ impl Kernel {
             links.push(link.pin(&at).map_err(|source| KernelError::Pin { at, source })?);
         }
         Ok(links)
+    }
+
+    /// The hooks of [`Hook::ON_DEMAND`] that this kernel has.
+    pub(super) fn on_demand(&self) -> Vec<&'static str> {
+        let permanent = self.permanent();
+        self.hooks.iter().copied().filter(|hook| !permanent.contains(hook)).collect()
     }
 
     /// The hooks that are attached from first to last.

@@ -14,6 +14,7 @@ use sensor_ebpf::table::{Cells as _, H_ID, put_long};
 use sensor_ebpf::tag::{Agent, Tag};
 
 use super::error::KernelError;
+use super::rules::RuleMaps;
 use super::sys::{self, AgentCell, Shared};
 
 // What userspace has to do with.
@@ -33,6 +34,7 @@ pub struct Maps {
     policies: MapData,
     tags: MapData,
     faults: PerCpuArray<MapData, u64>,
+    rules: RuleMaps,
     /// Until somebody reads it.
     events: Option<MapData>,
 }
@@ -51,6 +53,7 @@ impl Maps {
             policies: take(POLICIES)?,
             tags: take(TAGS)?,
             faults: faults.map_err(wrong(FAULTS))?,
+            rules: RuleMaps::new(&mut take)?,
             events: Some(take(EVENTS)?),
         })
     }
@@ -183,6 +186,12 @@ impl Maps {
     pub fn take_events(&mut self) -> Result<RingBuf<MapData>, KernelError> {
         let map = self.events.take().ok_or(KernelError::Missing(EVENTS))?;
         RingBuf::try_from(Map::RingBuf(map)).map_err(wrong(EVENTS))
+    }
+
+    /// The maps of the rules for tagging.
+    #[must_use]
+    pub fn rules(&self) -> &RuleMaps {
+        &self.rules
     }
 
     /// Every fault counter that is not 0, summed over the CPUs.

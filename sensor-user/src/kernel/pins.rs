@@ -130,3 +130,13 @@ pub fn remove(at: &Path) -> Result<(), KernelError> {
         _ => Ok(()),
     }
 }
+
+/// Removes one pin, or does nothing where there is none.
+pub fn remove_file(at: &Path) -> Result<(), KernelError> {
+    match fs::remove_file(at) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("remove the pin", at)(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -26,6 +26,10 @@ unsafe impl Bytes for u16 {}
 unsafe impl Bytes for u32 {}
 // SAFETY: an integer.
 unsafe impl Bytes for i32 {}
+// SAFETY: an integer.
+unsafe impl Bytes for u64 {}
+// SAFETY: an array of bytes.
+unsafe impl<const N: usize> Bytes for [u8; N] {}
 // SAFETY: two 32-bit integers in `repr(C)`; its size is asserted where it is defined.
 unsafe impl Bytes for sensor_ebpf::tag::Tag {}
 // SAFETY: integers and byte arrays in `repr(C)` without padding: its size, which is asserted, is the
@@ -100,6 +104,23 @@ pub fn delete<K: Bytes>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
     attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
     attr.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
     bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr).map(drop)
+}
+
+/// The keys of a hash map that nobody else changes.
+pub fn keys<K: Bytes>(map: BorrowedFd<'_>, start: K) -> io::Result<Vec<K>> {
+    let mut keys: Vec<K> = Vec::new();
+    loop {
+        let mut next = start;
+        let mut attr = attr();
+        attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+        attr.__bindgen_anon_2.key = keys.last().map_or(0, |key| std::ptr::from_ref(key) as u64);
+        attr.__bindgen_anon_2.__bindgen_anon_1.next_key = std::ptr::from_mut(&mut next) as u64;
+        match bpf(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr) {
+            Ok(_) => keys.push(next),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(keys),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Reads a value of a map; `None` if the key has none. For a map with values of type `V`.

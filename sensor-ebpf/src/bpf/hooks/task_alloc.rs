@@ -11,13 +11,20 @@ use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling, Subject};
 use crate::bpf::maps::TAGS;
-use crate::bpf::vmlinux::Task;
+use crate::bpf::tagging;
+use crate::bpf::vmlinux::{self, Task, negative};
 
 /// `CLONE_INTO_CGROUP` (`clone3(2)`).
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 #[lsm(hook = "task_alloc")]
 pub fn task_alloc(ctx: LsmContext) -> i32 {
+    let hook = Hook::TASK_ALLOC;
+    if let Err(fault) = tagging::on_fork(vmlinux::current(), Task(ctx.arg(0))) {
+        // It was to be confined and cannot be.
+        judge::count(hook, fault);
+        return negative(hook.errno());
+    }
     judge::hook(Hook::TASK_ALLOC, |actor| try_task_alloc(&ctx, actor))
 }
 

@@ -73,7 +73,7 @@ fn new_agent(args: &Args, policy: &Choice, user: Option<&User>) -> anyhow::Resul
 }
 
 /// Reads a policy. What it includes is found by where it is, so the daemon must know that.
-fn read(file: &Path) -> anyhow::Result<PolicyText> {
+pub fn read(file: &Path) -> anyhow::Result<PolicyText> {
     let unreadable = || format!("cannot read the policy {}", file.display());
     let at = path::absolute(file).with_context(unreadable)?;
     let source = policy_host::read_source(&at).with_context(unreadable)?;
