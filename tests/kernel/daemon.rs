@@ -4,6 +4,7 @@ mod attach;
 mod lifecycle;
 mod policies;
 mod prompt;
+mod proof;
 mod removal;
 mod run;
 mod stream;

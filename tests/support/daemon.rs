@@ -80,11 +80,12 @@ impl Home {
     }
 
     fn made(name: &str, side: &str, common: Option<MutexGuard<'static, ()>>) -> Home {
-        let run = Path::new("/run");
+        // Where no policy gives an agent anything.
+        let run = Path::new("/run/picket");
         let home = Home {
-            root: run.join(format!("picket-daemon-{name}")),
+            root: run.join(format!("daemon-{name}")),
             pins: Path::new(pins::ROOT).join(format!("daemon-{side}")),
-            state: run.join(format!("picket-daemon-state-{side}")),
+            state: run.join(format!("daemon-state-{side}")),
             used: Cell::new(common.is_some()),
             common,
         };
