@@ -1,6 +1,7 @@
 //! `picket daemon` itself, as a program: what it enforces, and what outlives it.
 
 mod attach;
+mod figures;
 mod lifecycle;
 mod policies;
 mod prompt;
