@@ -217,6 +217,7 @@ pub fn data(map: Map) -> Option<MapData> {
     match map {
         Map::Array(data)
         | Map::ArrayOfMaps(data)
+        | Map::HashMap(data)
         | Map::PerCpuArray(data)
         | Map::RingBuf(data)
         | Map::Unsupported(data) => Some(data),
