@@ -109,9 +109,15 @@ fn variables_of(pid: u32) -> anyhow::Result<std::collections::BTreeMap<String, S
     let at = PathBuf::from(format!("/proc/{pid}"));
     let owner = fs::metadata(&at).with_context(|| format!("there is no process {pid}"))?.uid();
     let user = User::find(&owner.to_string()).unwrap_or_else(|_| User::unknown(owner));
-    let workspace = fs::read_link(at.join("cwd"))
-        .with_context(|| format!("cannot find out the working directory of process {pid}"))?;
-    Ok(policy_host::variables(&user.name, user.uid, Path::new(&user.home), &workspace)?.0)
+    let workspace = fs::read_link(at.join("cwd"));
+    let (home, known) = (Path::new(&user.home), workspace.is_ok());
+    let all = policy_host::variables(&user.name, user.uid, home, &workspace.unwrap_or_default());
+    let mut all = all?.0;
+    if !known {
+        // A policy that asks for it is refused for that.
+        all.remove("workspace");
+    }
+    Ok(all)
 }
 
 fn say(attached: &Attached, cut_off: bool) -> io::Result<()> {
