@@ -58,7 +58,7 @@ impl Core {
         let made = self.create(peer, wanted.agent)?;
         let tag: Tag = made.id.into();
         let done = match (&wanted.whom, &group) {
-            (Whom::Pid(pid), _) => self.gather(tag, |known| Ok(descendants(*pid, known)?)),
+            (Whom::Pid(pid), _) => self.gather(tag, |known| descendants(*pid, known)),
             (_, Some(group)) => self.gather(tag, |_| members(group)),
             (_, None) => Ok(Taken::default()),
         };
@@ -170,11 +170,8 @@ pub fn members(group: &Path) -> io::Result<Vec<u32>> {
     let mut pids = Vec::new();
     let mut waiting = vec![group.to_owned()];
     while let Some(group) = waiting.pop() {
-        let list = match fs::read_to_string(group.join("cgroup.procs")) {
-            Ok(list) => list,
-            // It was removed, or is one of threads, whose processes are in the one above.
-            Err(_) => String::new(),
-        };
+        // Nothing where it was removed, or is one of threads, whose processes are in the one above.
+        let list = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
         pids.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
         for entry in fs::read_dir(&group).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -122,7 +122,7 @@ impl Core {
         let mut engine = self.engine();
         let gone = |rule: &Option<String>| rule.as_ref().is_some_and(|rule| !keys.contains(rule));
         let retired: Vec<Tag> =
-            engine.agents().filter(|agent| gone(&agent.rule)).map(|agent| agent.tag()).collect();
+            engine.agents().filter(|agent| gone(&agent.rule)).map(AgentFile::tag).collect();
         for tag in retired {
             let _ = engine.retire_rule(tag);
         }
