@@ -208,7 +208,8 @@ impl Home {
             daemon.get::<Value>("/v1/health").ok()
         });
         if self.used.take() {
-            for agent in daemon.agents() {
+            // Those of rules are this test's own.
+            for agent in daemon.agents().iter().filter(|agent| agent.rule.is_none()) {
                 let path = format!("/v1/agents/{}", agent.id);
                 daemon.act(Method::DELETE, &path, None::<&()>).unwrap();
             }
