@@ -26,14 +26,14 @@ pub struct Client {
 pub enum ClientError {
     /// Nobody listens.
     #[error(
-        "no daemon answers at {}: {source}; start one with `systemctl start picket`, or as root with \
+        "no daemon answers at {}: {why}; start one with `systemctl start picket`, or as root with \
          `picket daemon`", socket.display()
     )]
     NoDaemon {
         /// The socket.
         socket: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why. Said with the rest, so it is no cause to be said behind it once more.
+        why: io::Error,
     },
     /// The daemon says no.
     #[error("{message}")]
@@ -90,7 +90,7 @@ impl Client {
     ) -> Result<Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await
-            .map_err(|source| ClientError::NoDaemon { socket: self.socket.clone(), source })?;
+            .map_err(|why| ClientError::NoDaemon { socket: self.socket.clone(), why })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(error))?;

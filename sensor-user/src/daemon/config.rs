@@ -180,7 +180,7 @@ impl Config {
             wrong(at, text, start, error.message().to_owned())
         })?;
         config.check().map_err(|(key, message)| {
-            let start = text.find(key).unwrap_or(0);
+            let start = place(text, key).unwrap_or(0);
             wrong(at, text, start, message)
         })?;
         Ok(config)
@@ -194,7 +194,7 @@ impl Config {
             ("pins", &self.daemon.pins),
             ("directory", &self.policies.directory),
             ("path", &self.sinks.file.path),
-            ("socket", &self.sinks.journald.socket),
+            ("journald.socket", &self.sinks.journald.socket),
         ];
         for (key, path) in paths {
             if !path.is_absolute() {
@@ -212,10 +212,10 @@ impl Config {
             ));
         }
         let Sinks { syslog, otlp, .. } = &self.sinks;
-        syslog.to.parse::<Target>().map_err(|error| ("to", error))?;
-        syslog::facility(&syslog.facility).map_err(|error| ("facility", error))?;
-        otlp::endpoint(&otlp.endpoint).map_err(|error| ("endpoint", error))?;
-        otlp::check_headers(&otlp.headers).map_err(|error| ("headers", error))?;
+        syslog.to.parse::<Target>().map_err(|error| ("syslog.to", error))?;
+        syslog::facility(&syslog.facility).map_err(|error| ("syslog.facility", error))?;
+        otlp::endpoint(&otlp.endpoint).map_err(|error| ("otlp.endpoint", error))?;
+        otlp::check_headers(&otlp.headers).map_err(|error| ("otlp.headers", error))?;
         Redact::new(&self.events.redact).map_err(|error| ("redact", error))?;
         for (number, rule) in self.tag.iter().enumerate() {
             if let Some(problem) = rule.problem() {
@@ -231,6 +231,21 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Where a key is in the text: the first line that begins with it, from the table on that is named
+/// before a dot.
+fn place(text: &str, key: &str) -> Option<usize> {
+    let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut start = if table.is_empty() { 0 } else { text.find(&format!("{table}]"))? };
+    for line in text[start..].split_inclusive('\n') {
+        let found = line.trim_start().strip_prefix(name);
+        if found.is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return Some(start + line.len() - line.trim_start().len());
+        }
+        start += line.len();
+    }
+    None
 }
 
 fn wrong(at: &Path, text: &str, start: usize, message: String) -> ConfigError {
@@ -324,6 +339,19 @@ mod tests {
             let error = parse(&format!("[[tag]]\n{rule}\n")).unwrap_err();
             assert!(error.starts_with("picket.toml:1:") && error.contains(why), "{error}");
         }
+        let error = parse("# to\n[sinks.syslog]\n  to = \"tls:x:1\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:3:3: `tls:x:1` is none of unix:"), "{error}");
+        let text = "[daemon]\nsocket = \"/x\"\n[sinks.journald]\nsocket = \"x\"\n";
+        let error = parse(text).unwrap_err();
+        assert!(error.starts_with("picket.toml:4:1: `journald.socket` is `x`"), "{error}");
+        let error = parse("[events]\nrepeats = \"2m\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:2:1: `repeats` is more"), "{error}");
+        let error = parse("[events]\nredact = [\"x\"]\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:2:1: `x` does not say"), "{error}");
+        let error = parse("[sinks.otlp]\nendpoint = \"https://x/\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:2:1: ") && error.contains("TLS"), "{error}");
+        let error = parse("[metrics]\nlisten = \"9464\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:2:") && error.contains("127.0.0.1:9464"), "{error}");
         let error = parse("[limits\n").unwrap_err();
         assert!(error.starts_with("picket.toml:1:"), "{error}");
     }
