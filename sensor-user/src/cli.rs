@@ -19,10 +19,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::kernel::object::VERSION;
+
 /// Confines AI-agent processes: every file, socket and exec operation of an agent is judged in the
 /// kernel against its policy.
 #[derive(Debug, Parser)]
-#[command(name = "picket", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "picket", version = VERSION, propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

@@ -32,6 +32,9 @@ pub struct Args {
     /// Where to put it [default: dist in the target directory]
     #[arg(long, value_name = "DIRECTORY")]
     to: Option<PathBuf>,
+    /// The version to build and to call it [default: the workspace's]
+    #[arg(long, value_name = "VERSION")]
+    as_version: Option<String>,
 }
 
 /// Runs the verb.
@@ -39,7 +42,7 @@ pub struct Args {
 /// # Errors
 /// When something does not compile, or a tool that makes archives fails.
 pub fn main(args: &Args) -> Result<ExitCode> {
-    for file in make(args.to.as_deref())? {
+    for file in make(args.to.as_deref(), args.as_version.as_deref())? {
         println!("{}", file.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -49,13 +52,13 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 ///
 /// # Errors
 /// As [`main`].
-pub fn make(to: Option<&Path>) -> Result<Vec<PathBuf>> {
+pub fn make(to: Option<&Path>, version: Option<&str>) -> Result<Vec<PathBuf>> {
     // A program without its kernel programs is nothing to install.
     setup::ensure(&[Need::BpfToolchain])?;
     let to = to.map_or_else(|| programs::target_dir().join("dist"), Path::to_owned);
     fs::create_dir_all(&to).with_context(|| format!("cannot make {}", to.display()))?;
-    let picket = programs::picket()?;
-    let version = env!("CARGO_PKG_VERSION");
+    let picket = version.map_or_else(programs::picket, programs::picket_as)?;
+    let version = version.unwrap_or(env!("CARGO_PKG_VERSION"));
     let time = commit_time()?;
     let work = tempfile::tempdir_in(&to).context("cannot make a working directory")?;
 

@@ -9,6 +9,7 @@ pub mod dist;
 pub mod fuzz;
 pub mod harm;
 pub mod mutate;
+pub mod package;
 pub mod setup;
 pub mod test;
 pub mod verified;

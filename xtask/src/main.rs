@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, demo, dist, fuzz, harm, mutate, setup, test, verified, vm, work};
+use xtask::{bench, demo, dist, fuzz, harm, mutate, package, setup, test, verified, vm, work};
 
 /// Picket's workbench: what a developer or a CI machine runs around the product.
 #[derive(Parser)]
@@ -22,6 +22,7 @@ enum Verb {
     Fuzz(fuzz::Args),
     Harm(harm::Args),
     Mutate(mutate::Args),
+    Package(package::Args),
     Setup(setup::Args),
     Test(test::Args),
     Verified(verified::Args),
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(args) => fuzz::main(&args),
         Verb::Harm(args) => harm::main(&args),
         Verb::Mutate(args) => mutate::main(&args),
+        Verb::Package(args) => package::main(&args),
         Verb::Setup(args) => setup::main(&args),
         Verb::Test(args) => test::main(&args),
         Verb::Verified(args) => verified::main(&args),

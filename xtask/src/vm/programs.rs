@@ -40,6 +40,14 @@ pub fn picket() -> Result<PathBuf> {
     build("sensor-user", "picket", "release", &[])
 }
 
+/// The same, built to say that it is of another version.
+///
+/// # Errors
+/// When it does not compile.
+pub fn picket_as(version: &str) -> Result<PathBuf> {
+    build("sensor-user", "picket", "release", &[("PICKET_VERSION", version)])
+}
+
 /// The guest's first process.
 ///
 /// # Errors
