@@ -60,6 +60,9 @@ pub struct Args {
     /// How to execute instructions [default: kvm where a probe boot works, else tcg]
     #[arg(long, conflicts_with = "icount")]
     accel: Option<Accel>,
+    /// Boot systemd, and run the command beside it
+    #[arg(long)]
+    systemd: bool,
     /// Leave picket out, and build nothing of the product
     #[arg(long)]
     no_picket: bool,
@@ -136,6 +139,9 @@ fn build(args: &Args, kernel: Kernel) -> Result<Machine> {
     }
     if let Some(accel) = args.accel {
         machine = machine.accel(accel);
+    }
+    if args.systemd {
+        machine = machine.systemd();
     }
     for dir in &args.share {
         machine = machine.share(dir)?;

@@ -91,6 +91,7 @@ pub struct Machine {
     accel: Option<Accel>,
     timeout: Duration,
     append: Vec<String>,
+    systemd: bool,
     env: Vec<(OsString, OsString)>,
     shares: Vec<PathBuf>,
     injected: Vec<Injected>,
@@ -108,6 +109,7 @@ impl Machine {
             accel: None,
             timeout: Duration::from_secs(600),
             append: Vec::new(),
+            systemd: false,
             env: Vec::new(),
             shares: Vec::new(),
             injected: Vec::new(),
@@ -155,6 +157,14 @@ impl Machine {
     #[must_use]
     pub fn append(mut self, parameters: impl Into<String>) -> Self {
         self.append.push(parameters.into());
+        self
+    }
+
+    /// Has systemd run the machine, as on a host where people work; the command runs beside it, once it
+    /// has started what it starts.
+    #[must_use]
+    pub fn systemd(mut self) -> Self {
+        self.systemd = true;
         self
     }
 
@@ -283,7 +293,8 @@ impl Machine {
         env.extend(self.env.iter().cloned());
         let shares =
             self.shares.iter().filter_map(|dir| dir.file_name()).map(OsStr::to_owned).collect();
-        Task { command, env, terminal: terminal.then(terminal::size), shares }
+        let systemd = self.systemd;
+        Task { command, env, terminal: terminal.then(terminal::size), shares, systemd }
     }
 
     fn write_initramfs(&self, kernel: &KernelFiles, task: &Task, scratch: &TempDir) -> Result<()> {

@@ -38,6 +38,8 @@ pub struct Task {
     pub terminal: Option<(u16, u16)>,
     /// Names below `/share`, in the order of the disks.
     pub shares: Vec<OsString>,
+    /// Whether systemd is the machine's first process while the command runs.
+    pub systemd: bool,
 }
 
 impl Task {
@@ -63,6 +65,9 @@ impl Task {
         for share in &self.shares {
             put("share", &[share]);
         }
+        if self.systemd {
+            put("systemd", &[]);
+        }
         bytes
     }
 
@@ -77,6 +82,7 @@ impl Task {
                 b"word" => task.command.push(next()?),
                 b"env" => task.env.push((next()?, next()?)),
                 b"share" => task.shares.push(next()?),
+                b"systemd" => task.systemd = true,
                 b"terminal" => {
                     let mut number = || next()?.to_str()?.parse().ok();
                     task.terminal = Some((number()?, number()?));
@@ -99,6 +105,7 @@ mod tests {
             env: vec![("PATH".into(), "/bin:/usr/bin".into()), ("EMPTY".into(), "".into())],
             terminal: Some((24, 80)),
             shares: vec!["target".into(), OsString::from_vec(vec![0xff])],
+            systemd: true,
         };
         assert_eq!(Task::parse(&task.to_bytes()), Some(task));
     }

@@ -6,6 +6,7 @@ mod machine;
 mod port;
 mod relay;
 mod streams;
+mod systemd;
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -39,7 +40,12 @@ fn guest() -> Result<()> {
     machine::first_mounts()?;
     machine::load_modules(&Path::new("/").join(task::MODULES))?;
     let mut port = Port::open()?;
-    let result = prepare().and_then(|task| relay::run(&task, &mut port));
+    let result = prepare().and_then(|task| {
+        if task.systemd {
+            systemd::take_over()?;
+        }
+        relay::run(&task, &mut port)
+    });
     match result {
         Ok(code) => port.exit(code),
         Err(error) => port.trouble(&format!("{error:#}")),
