@@ -27,8 +27,9 @@ const HEAD: &str = "\
 # Ways around the fence
 
 Each row is an attack that somebody could try from inside, what stops it, and where that stands. This page is made from
-the table in `tests/bypass/`, which is also the test: `cargo xtask test` tries each row on each kernel, by an ordinary
-user and by root, in each of its spellings. Without a tag the attack must work; with one, the program must see the
+the table in `tests/bypass/`, which is also the test: `cargo xtask test` tries each row on 6.12, with `--thorough`
+on each kernel, by an ordinary user and by root, in each of its spellings. Without a tag the attack must work; with
+one, the program must see the
 errno, the event must name hook, right and subject, and nothing may have happened. `cargo xtask mutate` takes
 one hook out at a time and shows that some row then fails.
 

@@ -125,6 +125,15 @@ pub const fn way(name: &'static str, run: fn(&Arena) -> Res) -> Way {
     Way { name, run, errno: None, hook: None, right: None, older: None }
 }
 
+impl Attack {
+    /// Whether a way may show something else without a hook.
+    pub fn concerns(&self, way: &Way, hook: Hook) -> bool {
+        way.hook.unwrap_or(self.hook) == hook
+            || way.older == Some(hook)
+            || self.needs.contains(&hook)
+    }
+}
+
 impl Way {
     /// With another errno than the hook's own.
     pub const fn errno(self, errno: i32) -> Way {

@@ -127,7 +127,16 @@ class Host:
         self.until("the agent goes on", lambda: self.counts()[2] > before + 20)
         escaped, hindered, rounds = self.counts()
         expect(escaped == 0, f"of {rounds} times the agent read what it may not {escaped} times")
-        expect(hindered == 0, f"of {rounds} times the agent could not read what it may {hindered} times")
+        expect(
+            hindered == 0,
+            f"of {rounds} times the agent could not read what it may {hindered} times\n{self.unexpected()}",
+        )
+
+    def unexpected(self):
+        """What was refused to the agent beside its secret."""
+        with open(LOG) as file:
+            lines = [line for line in file if '"agent":"guarded"' in line and "/forbidden" not in line]
+        return "".join(lines[-5:])
 
     def end_agent(self):
         if self.agent:

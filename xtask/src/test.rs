@@ -1,7 +1,8 @@
 //! `cargo xtask test`: the tests of the project. First what any machine can run (format, lints, plain
 //! tests, each fuzzer for a moment), then the tests of the fence and the demo, in a guest of each kernel,
-//! and the catalogue of ways around it on one. What takes much longer (ordinary work, harm) is added on
-//! request. The order of things is here; [`plain`], [`kernel`] and [`demo`] run them, [`summary`] counts.
+//! and the catalogue of ways around it on one. What takes much longer (the package where systemd runs,
+//! ordinary work, harm) is added on request. The order of things is here; [`plain`], [`kernel`] and
+//! [`demo`] run them, [`summary`] counts.
 
 mod demo;
 pub mod guest;
@@ -15,7 +16,7 @@ use std::{process::ExitCode, time::Instant};
 use anyhow::Result;
 
 use crate::{
-    fuzz, harm,
+    fuzz, harm, package,
     setup::{self, Need, kernels::Kernel},
     work,
 };
@@ -89,6 +90,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
                 verified(kernels, &mut summary)?;
             }
             demo::run(kernels, &mut summary)?;
+            if args.thorough {
+                package::run(&[WORK_KERNEL], &mut summary)?;
+            }
             for kernel in kernels.iter().filter(|_| args.thorough) {
                 work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
                 harm::run(*kernel, true, &[], &mut summary)?;

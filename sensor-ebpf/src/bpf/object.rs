@@ -53,6 +53,11 @@ pub struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// None.
+    pub const NONE: Address = Address { named: false, address: [0; 16], port: 0 };
+}
+
 /// The `struct sock` of a `struct socket`. Since 6.8 the verifier takes it for one that may be null.
 #[inline(always)]
 pub fn sock_of(socket: *const Opaque) -> Result<*const Opaque, Fault> {
@@ -141,7 +146,7 @@ impl Socket {
             let address: [u8; 16] = read(from + 8)?;
             Ok(Address { named: true, address, port: u16::from_be_bytes(port) })
         } else if named == AF_UNSPEC {
-            Ok(Address { named: false, address: [0; 16], port: 0 })
+            Ok(Address::NONE)
         } else {
             Err(Fault::BAD_ADDRESS)
         }

@@ -38,9 +38,11 @@ impl Kind {
     pub const LAYER: Kind = Kind(2);
 }
 
-/// Walks that are tried before a path counts as unstable. A rename anywhere on the machine makes
-/// one fail, so the limit is far above what a busy host causes.
-const TRIES: u32 = 8;
+/// How often a walk is tried while names change: some tenths of a second. The kernel's own readers of these
+/// counters try for as long as it takes. Whoever moves something does so in a moment and with pre-emption
+/// off, but a virtual processor may be taken away in that moment for milliseconds. (To look first whether a
+/// change is under way, and not walk then, takes more of the stack than 6.1 leaves `path_mknod`.)
+const TRIES: u32 = 1 << 16;
 
 /// The low bits of both counters in [`sequence`]'s word: set while a change is under way.
 const CHANGING: u64 = 1 << 32 | 1;

@@ -71,11 +71,11 @@ impl Client {
     /// What to say where nobody listens.
     #[must_use]
     pub fn absent(&self) -> ClientError {
-        let source = match std::os::unix::net::UnixStream::connect(&self.socket) {
+        let why = match std::os::unix::net::UnixStream::connect(&self.socket) {
             Err(error) => error,
             Ok(_) => io::ErrorKind::NotConnected.into(),
         };
-        ClientError::NoDaemon { socket: self.socket.clone(), source }
+        ClientError::NoDaemon { socket: self.socket.clone(), why }
     }
 
     fn broken(&self, what: impl std::fmt::Display) -> ClientError {

@@ -236,6 +236,9 @@ impl Config {
 /// Where a key is in the text: the first line that begins with it, from the table on that is named
 /// before a dot.
 fn place(text: &str, key: &str) -> Option<usize> {
+    if key.starts_with('[') {
+        return text.find(key);
+    }
     let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
     let mut start = if table.is_empty() { 0 } else { text.find(&format!("{table}]"))? };
     for line in text[start..].split_inclusive('\n') {

@@ -123,7 +123,7 @@ pub const ROWS: &[Row] = &[
                 way("sed", |a| a.shell_loot("sed -n p vault/secret")).tool(),
                 way("awk", |a| a.shell_loot("mawk 1 vault/secret")).tool(),
                 way("grep -r", |a| a.shell_loot("grep -r picket vault/secret")).tool(),
-                way("perl", |a| a.shell_loot("perl -pe1 vault/secret")).tool(),
+                way("perl", |a| a.shell_loot("perl -pe1 vault/secret")).errno(libc::ENOMSG),
                 way("python", |a| {
                     a.shell_loot("python3 -SEc 'print(open(\"vault/secret\").read())'")
                 })

@@ -127,25 +127,15 @@ pub const ROWS: &[Row] = &[
     ),
     Row::stopped(
         905,
-        "Another cgroup: moved to, or made in it (`CLONE_INTO_CGROUP`)",
+        "Another cgroup: a child made in it (`CLONE_INTO_CGROUP`)",
         "A cgroup may add a tag, and takes none away",
         Attack {
             control: Control::Root("cgroups are root's"),
             policy: VAULT,
-            ways: &[
-                way("cgroup.procs", |a| {
-                    in_child(|| {
-                        let group = cgroup("moved");
-                        std::fs::write(group.join("cgroup.procs"), "0")
-                            .map_err(|error| crate::sys::errno_of(&error))?;
-                        a.take_file(a.secret())
-                    })
-                }),
-                way("clone3", |a| {
-                    let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
-                    process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
-                }),
-            ],
+            ways: &[way("clone3", |a| {
+                let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
+                process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
+            })],
             ..ESCAPE
         },
     ),

@@ -19,7 +19,7 @@ use sensor_ebpf::subject::{ObjectSubject, TRANSPORT_TCP};
 
 use crate::bpf::judge::{self, Actor, Ruling, place};
 use crate::bpf::maker;
-use crate::bpf::object::{AF_UNIX, Socket};
+use crate::bpf::object::{AF_UNIX, Address, Socket};
 use crate::bpf::peer::{judge_kind, judge_peer};
 use crate::bpf::vmlinux::{Opaque, load, offset, read};
 
@@ -60,21 +60,14 @@ fn try_socket_sendmsg(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> 
             return Ok(Ruling::refuse(HOOK, Rights::KERNEL, subject).refused(table));
         }
     }
-    // One judgement for both, so that the verifier follows it once.
-    let (mut to, mut right) = (socket.peer(), Rights::CONNECT);
-    let named = if name == 0 {
-        false
-    } else {
-        let given = socket.address(name, len)?;
-        if given.named {
-            to = given;
-            right = if socket.transport == TRANSPORT_TCP { Rights::CONNECT } else { Rights::SEND };
-        }
-        given.named
-    };
-    if !named && maker::is_own(actor, socket.sk) {
+    let given = if name != 0 { socket.address(name, len)? } else { Address::NONE };
+    if !given.named && maker::is_own(actor, socket.sk) {
         return Ok(Ruling::ALLOW);
     }
+    // One judgement for both, so that the verifier follows it once.
+    let connects = !given.named || socket.transport == TRANSPORT_TCP;
+    let to = if given.named { given } else { socket.peer() };
+    let right = if connects { Rights::CONNECT } else { Rights::SEND };
     judge_peer(actor, HOOK, right, socket, &to)
 }
 
