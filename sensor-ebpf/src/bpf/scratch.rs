@@ -1,5 +1,6 @@
 //! The room that a task's subjects are built and matched in.
 
+use aya_ebpf::helpers::generated::bpf_loop;
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM};
 
@@ -9,7 +10,7 @@ use sensor_ebpf::tag::Memo;
 use super::directory::{DIRECTORIES, Directory};
 use super::maps::{SCRATCH, SCRATCH_PEER};
 use super::view::Views;
-use super::vmlinux::Task;
+use super::vmlinux::{self, Task};
 
 /// Bytes behind a scratch's room.
 pub const ROOM_SLACK: usize = NAME_MAX + 1;
@@ -86,7 +87,35 @@ pub fn find(task: Task) -> Option<&'static mut Scratch> {
 #[inline(always)]
 pub fn of(task: Task) -> Result<&'static mut Scratch, Fault> {
     // SAFETY: as in `find`.
+    let found = unsafe { SCRATCH.get_or_create(task, core::ptr::null_mut()).as_mut() };
+    if let Some(scratch) = found {
+        return Ok(scratch);
+    }
+    await_storage();
+    // SAFETY: as in `find`.
     unsafe { SCRATCH.get_or_create(task, core::ptr::null_mut()).as_mut() }.ok_or(Fault::NO_SCRATCH)
+}
+
+/// How often the helper is asked again: for about as long as a busy processor makes a task wait for its turn.
+const PATIENCE: u32 = 1 << 20;
+
+/// Waits until the helper gives the running task's scratch. On 6.1 it gives nothing, and on others it makes
+/// nothing, while another task was pre-empted within it on the same processor
+/// (`kernel/bpf/bpf_task_storage.c:bpf_task_storage_trylock`). That one goes on when this one is
+/// pre-empted in turn, which programs can be.
+#[inline(never)]
+fn await_storage() {
+    // SAFETY: the callback has the signature that the helper demands, and takes no context.
+    unsafe {
+        bpf_loop(PATIENCE, ask as *mut core::ffi::c_void, core::ptr::null_mut(), 0);
+    }
+}
+
+/// Asks once. Returns 1 to end the loop.
+unsafe extern "C" fn ask(_: u64, _: *mut core::ffi::c_void) -> i64 {
+    // SAFETY: null is no value, and nothing is read.
+    let found = unsafe { SCRATCH.get_or_create(vmlinux::current(), core::ptr::null_mut()) };
+    i64::from(!found.is_null())
 }
 
 /// The task's scratch for a second subject.

@@ -75,7 +75,6 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-#[ignore = "open: on 6.1 the allowed is refused once in a while; elsewhere the daemon was not enforcing when asked"]
 fn the_forbidden_never_goes_through_and_the_allowed_never_fails() {
     let times: usize =
         std::env::var("PICKET_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);

@@ -139,7 +139,6 @@ fn hammer(home: &Home, place: &Place) -> Child {
 }
 
 #[test]
-#[ignore = "open: on 6.1 the account did not close in time once"]
 fn violations_from_eight_agents_at_full_speed_are_accounted_for_exactly() {
     // As many thousands for each agent; a million in all where there is time for it.
     let thousands: u32 = std::env::var("PICKET_VIOLATIONS")
