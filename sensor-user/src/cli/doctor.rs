@@ -1,6 +1,5 @@
 //! `picket doctor`: whether this machine can enforce, and what to do where it cannot.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -122,8 +121,8 @@ fn of_own() -> anyhow::Result<Vec<Probe>> {
     let mut probes = canary::play(engine.tags()?, tag, &program, &cage)?;
     // All of it is in the ring: an event is there before its operation has failed.
     let events = std::iter::from_fn(|| stream.next_event());
-    let seen: BTreeSet<String> =
-        events.flatten().filter_map(|event| event.hook.name().map(str::to_owned)).collect();
-    canary::judge(&mut probes, &seen);
+    let seen = events.flatten().filter_map(|event| event.hook.name().map(str::to_owned)).collect();
+    let lost = engine.counters(tag)?.lost;
+    canary::judge(&mut probes, &canary::Account { seen, lost });
     Ok(probes)
 }

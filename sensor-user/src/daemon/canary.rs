@@ -1,13 +1,12 @@
 //! Sends the canary as an agent of the daemon's, and waits for what its hooks report in the stream.
 
-use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::core::{Core, lock};
 use super::peer::Peer;
-use crate::api::types::{Canary, NewAgent, PolicyText, Probe};
-use crate::canary::{Cage, NAME, all_seen, judge, not_sent, play, policy};
+use crate::api::types::{AgentId, Canary, NewAgent, PolicyText, Probe};
+use crate::canary::{Account, Cage, NAME, judge, not_sent, play, policy};
 
 /// How long its events may be on their way. Behind those of busy agents it takes longer than usual.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,23 +41,27 @@ fn try_send(core: &Core) -> anyhow::Result<Vec<Probe>> {
     let tags = core.engine().tags()?;
     let played = play(tags, agent.id.into(), &program, &cage);
     let outcome = played.map(|mut probes| {
-        let seen = reported(core, before, &agent.id.to_string(), &probes);
-        judge(&mut probes, &seen);
+        let account = account(core, before, agent.id, &probes);
+        judge(&mut probes, &account);
         probes
     });
     core.remove(Peer::SELF, agent.id)?;
     outcome
 }
 
-/// Names of the hooks that reported something of this agent after the record `before`.
-fn reported(core: &Core, before: u64, id: &str, probes: &[Probe]) -> BTreeSet<String> {
+/// What was reported of this agent after the record `before`, and what was lost of it.
+fn account(core: &Core, before: u64, id: AgentId, probes: &[Probe]) -> Account {
     let deadline = Instant::now() + PATIENCE;
+    let name = id.to_string();
     loop {
         let records = core.hub.after(before, usize::MAX).records;
-        let of_it = records.iter().filter(|r| r.agent.as_ref().is_some_and(|about| about.id == id));
+        let of_it =
+            records.iter().filter(|r| r.agent.as_ref().is_some_and(|about| about.id == name));
         let seen = of_it.filter_map(|record| record.op.as_deref().map(str::to_owned)).collect();
-        if all_seen(probes, &seen) || Instant::now() > deadline {
-            return seen;
+        let lost = core.engine().counters(id.into()).map_or(0, |counters| counters.lost);
+        let account = Account { seen, lost };
+        if account.closes(probes) || Instant::now() > deadline {
+            return account;
         }
         sleep(Duration::from_millis(5));
     }
