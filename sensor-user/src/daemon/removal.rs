@@ -3,8 +3,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use sensor_ebpf::limits::AGENTS_MAX;
 
 use super::config::Config;
@@ -13,7 +15,10 @@ use super::{only_one, processes};
 use crate::api::types::{AgentId, Process};
 use crate::engine::state::StateDir;
 use crate::kernel::maps::Maps;
-use crate::kernel::pins;
+use crate::kernel::{adopt, pins};
+
+/// How long the kernel may take to let go of the programs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An agent that would be free.
 #[derive(Debug)]
@@ -109,14 +114,21 @@ impl Removal {
     /// If something of it stays; what was taken off is off.
     pub fn carry_out(self) -> anyhow::Result<()> {
         // First what holds the programs: without them the maps confine nobody.
-        for name in pins::names(&self.pins)? {
-            if name.starts_with("links-") {
-                pins::remove(&self.pins.join(name))?;
-            }
+        let names = pins::names(&self.pins)?;
+        let sets = names.iter().filter(|name| name.starts_with("links-"));
+        let sets: Vec<PathBuf> =
+            sets.map(|name| self.pins.join(name)).chain(self.abandoned).collect();
+        let programs: Vec<u32> = sets.iter().flat_map(|links| adopt::programs(links)).collect();
+        for links in &sets {
+            pins::remove(links)?;
         }
         pins::remove(&self.pins)?;
-        for at in &self.abandoned {
-            pins::remove(at)?;
+        let deadline = Instant::now() + PATIENCE;
+        while adopt::any_loaded(&programs) {
+            if Instant::now() > deadline {
+                bail!("the pins are gone, and programs judge on: something else holds their links");
+            }
+            sleep(Duration::from_millis(10));
         }
         // The root is anybody's who still runs.
         let _ = fs::remove_dir(self.pins.parent().unwrap_or(Path::new(pins::ROOT)));

@@ -203,6 +203,21 @@ impl Host {
     }
 }
 
+/// Ids of the programs behind a set of links.
+#[must_use]
+pub fn programs(links: &Path) -> Vec<u32> {
+    let names = pins::names(links).unwrap_or_default();
+    names.iter().filter_map(|name| program_of(&links.join(name))).collect()
+}
+
+/// Whether any of these programs is in the kernel still. One whose last pin has gone judges on for a
+/// moment: the kernel lets go of it in a worker (`kernel/bpf/inode.c:bpf_free_inode`,
+/// `kernel/bpf/syscall.c:bpf_link_put`).
+#[must_use]
+pub fn any_loaded(programs: &[u32]) -> bool {
+    loaded_programs().flatten().any(|info| programs.contains(&info.id()))
+}
+
 /// A directory with nothing of anybody's in it gets its record.
 fn begin(at: &Path, record: &Record) -> Result<RecordMap, KernelError> {
     if !pins::generations(at)?.is_empty() {

@@ -14,7 +14,6 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-#[ignore = "open: on 6.12 and 7 an agent was still refused just after the pins had gone"]
 fn only_uninstall_takes_the_fence_off_and_it_says_whom_it_releases() {
     use std::os::unix::process::CommandExt as _;
     let place = Place::on_disk("daemon_removal");
