@@ -155,8 +155,21 @@ fn serve<A: Answer>(
         let _ = process::complain(&format!("in a child: {info}\n"));
     }));
     let mut bytes = [0; 12];
-    let mut ready = process::set_name(NAME).is_ok() && close_links().is_ok();
-    while ready && read_next(orders, &mut bytes) == Ok(bytes.len()) {
+    let prepared = process::set_name(NAME).map_err(|error| format!("{error:?}"));
+    let prepared = prepared.and_then(|()| close_links().map_err(|error| error.to_string()));
+    let mut ready = prepared.is_ok();
+    if let Err(why) = prepared {
+        let _ = process::complain(&format!("a child cannot begin: {why}\n"));
+    }
+    while ready {
+        match read_next(orders, &mut bytes) {
+            Ok(count) if count == bytes.len() => {}
+            Ok(0) => break,
+            odd => {
+                let _ = process::complain(&format!("a child cannot read its orders: {odd:?}\n"));
+                break;
+            }
+        }
         let word = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
