@@ -117,7 +117,7 @@ def a_downgrade_leaves_no_gap_either(host):
 def a_removal_says_that_agents_are_released_and_releases_them(host):
     host.still_confined()
     said = host.run("dpkg", "--remove", "picket")
-    expect("agents" in said, f"it did not say so:\n{said}")
+    expect("releases guarded" in said, f"it did not say so:\n{said}")
     expect(not os.path.exists(PINS), "there are pins left")
     host.until("the agent is free", lambda: host.counts()[0] > 0)
     host.end_agent()
