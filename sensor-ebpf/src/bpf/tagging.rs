@@ -75,8 +75,9 @@ fn by_cgroup() -> Option<Tag> {
     found
 }
 
-/// The tag for a program, by its canonical path. A program that cannot be named is none that a rule
-/// names.
+/// The tag for a program, by its canonical path. One of another mount namespace, or with a longer path than
+/// a rule can have, is none that a rule names; one that cannot be named for now may be, so that is a
+/// fault.
 #[inline(always)]
 fn by_path(task: Task, file: File) -> Result<Option<Tag>, Fault> {
     let place = file.place();
@@ -86,7 +87,8 @@ fn by_path(task: Task, file: File) -> Result<Option<Tag>, Fault> {
     let scratch = scratch::of(task)?;
     let found = match path::name(task, scratch, place.mnt as u64, place.dentry as u64) {
         Ok(named) if named.kind == Kind::PATH => tag_of_path(scratch, named.start),
-        _ => 0,
+        Ok(_) | Err(Fault::FOREIGN_MOUNT | Fault::PATH_TOO_LONG) => 0,
+        Err(fault) => return Err(fault),
     };
     if found == 0 {
         // Without a tag it needs no room, and finds sooner that it has none.
