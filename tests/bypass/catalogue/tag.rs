@@ -1,5 +1,7 @@
 //! 900s: getting rid of the tag.
 
+use std::mem::ManuallyDrop;
+use std::os::fd::AsRawFd as _;
 use std::process::Command;
 use std::thread;
 
@@ -9,7 +11,7 @@ use sensor_ebpf::rights::Rights;
 use super::VAULT;
 use crate::arena::Arena;
 use crate::row::{ATTACK, Attack, Control, Row, way};
-use crate::support::sys::files::open;
+use crate::support::sys::files::{open, write};
 use crate::support::sys::process::{
     Ended, become_user, clone, exec, exit, in_child, set_name, setsid,
 };
@@ -127,15 +129,30 @@ pub const ROWS: &[Row] = &[
     ),
     Row::stopped(
         905,
-        "Another cgroup: a child made in it (`CLONE_INTO_CGROUP`)",
+        "Another cgroup: moved to, or made in it (`CLONE_INTO_CGROUP`)",
         "A cgroup may add a tag, and takes none away",
         Attack {
             control: Control::Root("cgroups are root's"),
             policy: VAULT,
-            ways: &[way("clone3", |a| {
-                let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
-                process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
-            })],
+            // From before the tag: opened inside, it is refused as a file.
+            prepare: |arena| {
+                let file = open(cgroup("moved").join("cgroup.procs"), libc::O_WRONLY).unwrap();
+                arena.note.set(file.as_raw_fd() as u64);
+                Box::new(file)
+            },
+            ways: &[
+                way("cgroup.procs", |a| {
+                    in_child(|| {
+                        let file = ManuallyDrop::new(crate::sys::owned(a.note.get() as i64));
+                        write(&file, b"0")?;
+                        a.take_file(a.secret())
+                    })
+                }),
+                way("clone3", |a| {
+                    let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
+                    process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
+                }),
+            ],
             ..ESCAPE
         },
     ),
@@ -161,7 +178,7 @@ fn sibling(arena: &Arena, flags: i32) -> Res {
     in_child(|| match clone(flags)? {
         None => {
             let errno = arena.take_file(arena.secret()).map_or_else(|errno| errno.0, |()| 0);
-            let told = crate::support::sys::files::write(&into, &errno.to_le_bytes());
+            let told = write(&into, &errno.to_le_bytes());
             exit(i32::from(told.is_err()))
         }
         Some(_) => {
