@@ -1,10 +1,12 @@
 //! The engine: agents and their policies over one kernel side. `picket run` holds one of its own for
 //! as long as its command runs; a daemon holds the machine's.
 
+mod rules;
 pub mod slots;
 pub mod state;
 pub mod stream;
 mod switch;
+mod take_over;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -13,13 +15,12 @@ use std::time::SystemTime;
 
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::limits::AGENTS_MAX;
-use sensor_ebpf::tag::{Agent, CUT_OFF, Tag};
+use sensor_ebpf::tag::{Agent, Tag};
 
 use crate::event::{Context, Event, Rule};
 use crate::kernel::adopt::{Arrival, Host};
 use crate::kernel::load::{Kernel, KernelError, Pins, Tags};
 use crate::kernel::progress::Progress;
-use crate::kernel::rules::TagRules;
 use crate::policy::Compiled;
 use slots::{Slots, Version};
 use state::{AgentFile, Origin, StateDir, StateError};
@@ -113,77 +114,6 @@ impl Engine {
         let mut engine = Engine::over(Side::Host(Box::new(host)), Some(state));
         engine.take_over()?;
         Ok((engine, arrival))
-    }
-
-    /// Finds the agents and policies that are in the maps, and what the state says of them.
-    fn take_over(&mut self) -> Result<(), EngineError> {
-        let Some(state) = &self.state else { return Ok(()) };
-        let mut known = HashMap::new();
-        for agent in state.agents()? {
-            known.insert((agent.slot, agent.epoch), agent);
-        }
-        for version in state.versions()? {
-            self.versions.insert(version.table, Arc::new(version));
-        }
-        let mut stray = known.clone();
-        for slot in 0..AGENTS_MAX {
-            let in_kernel = self.kernel().agent(slot)?;
-            if in_kernel.epoch == 0 {
-                continue;
-            }
-            stray.remove(&(slot, in_kernel.epoch));
-            let table = self.kernel().maps().table_id(in_kernel.policy)?.unwrap_or(0);
-            let agent = known.remove(&(slot, in_kernel.epoch)).unwrap_or_else(|| AgentFile {
-                slot,
-                epoch: in_kernel.epoch,
-                name: format!("unknown-{slot}"),
-                uid: 0,
-                since: SystemTime::now(),
-                table,
-                origin: None,
-                rule: None,
-            });
-            let version = self.versions.entry(table).or_insert_with(|| {
-                let policy = "unknown".to_owned();
-                let digest = format!("table-{table}");
-                Arc::new(Version {
-                    table,
-                    policy,
-                    digest,
-                    audit: false,
-                    bytes: 0,
-                    rules: Vec::new(),
-                })
-            });
-            if self.slots.get(in_kernel.policy).is_none() {
-                self.slots.put(in_kernel.policy, version.clone());
-            }
-            self.slots.enter(in_kernel.policy);
-            if in_kernel.flags & CUT_OFF != 0 {
-                self.cut_off.insert(Tag { agent: slot, epoch: in_kernel.epoch });
-            }
-            self.agents.insert(slot, AgentFile { table, ..agent });
-        }
-        // Agents that were written down and never came to be.
-        for (slot, _) in stray.into_keys() {
-            if !self.agents.contains_key(&slot) {
-                self.forget_file(slot);
-            }
-        }
-        self.clear_unused()?;
-        let mut old: Vec<u32> = self.versions.keys().copied().collect();
-        old.retain(|table| !self.slots.used().any(|(_, slot)| slot.version.table == *table));
-        old.sort_unstable();
-        old.into_iter().for_each(|table| self.retire(table));
-        Ok(())
-    }
-
-    /// Tables that a process before this one installed and put nobody under.
-    fn clear_unused(&mut self) -> Result<(), KernelError> {
-        for slot in self.slots.free().collect::<Vec<_>>() {
-            self.kernel().maps().clear_table(slot)?;
-        }
-        Ok(())
     }
 
     /// Adds an agent under a policy; the tag makes a process one of it. The table is in place before
@@ -420,70 +350,6 @@ impl Engine {
     #[must_use]
     pub fn hooks(&self) -> &[&'static str] {
         self.kernel().hooks()
-    }
-
-    /// Whether an agent is cut off from what its processes opened before they had its tag. While any is,
-    /// every read and write on the machine costs a little more.
-    pub fn cut_off(&mut self, tag: Tag, yes: bool) -> Result<(), KernelError> {
-        self.agent_of(tag)?;
-        if yes {
-            match &mut self.side {
-                Side::Own { kernel, .. } => kernel.arm()?,
-                Side::Host(host) => host.arm()?,
-            }
-            self.kernel().maps().set_flags(tag, CUT_OFF)?;
-            self.cut_off.insert(tag);
-            return Ok(());
-        }
-        self.kernel().maps().set_flags(tag, 0)?;
-        if self.cut_off.remove(&tag) && self.cut_off.is_empty() {
-            self.disarm()?;
-        }
-        Ok(())
-    }
-
-    /// Takes off what only agents need that are cut off.
-    fn disarm(&mut self) -> Result<(), KernelError> {
-        match &mut self.side {
-            Side::Own { kernel, .. } => kernel.disarm(),
-            Side::Host(host) => host.disarm(),
-        }
-    }
-
-    /// Puts an agent under another policy that comes from elsewhere, and gives it another rule for
-    /// tagging, or none.
-    pub fn settle(
-        &mut self,
-        tag: Tag,
-        policy: &Arc<Compiled>,
-        origin: Origin,
-        rule: Option<String>,
-    ) -> Result<(), EngineError> {
-        self.switch(&[(tag, policy.clone())])?;
-        self.note(tag, |agent| {
-            agent.origin = Some(origin);
-            agent.rule = rule;
-        })
-    }
-
-    /// Leaves an agent without the rule that it was there for.
-    pub fn retire_rule(&mut self, tag: Tag) -> Result<(), EngineError> {
-        self.note(tag, |agent| agent.rule = None)
-    }
-
-    fn note(&mut self, tag: Tag, change: impl FnOnce(&mut AgentFile)) -> Result<(), EngineError> {
-        self.agent_of(tag)?;
-        let Some(agent) = self.agents.get_mut(&tag.agent) else { return Ok(()) };
-        change(agent);
-        match &self.state {
-            Some(state) => Ok(state.put_agent(agent)?),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts the rules for tagging in force.
-    pub fn put_rules(&self, rules: &TagRules) -> Result<(), KernelError> {
-        self.kernel().maps().rules().put(rules)
     }
 
     /// How many instructions the verifier walked for each program, in attach order.

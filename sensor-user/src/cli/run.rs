@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{FAILED, asking};
 use crate::launch::Launch;
+use crate::launch::leftovers;
 use crate::launch::user::User;
 use crate::policy::Variables;
 use crate::policy_host;
@@ -192,6 +193,18 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
         })
+    }
+
+    /// Passes a signal on to the command, or reaps what has ended.
+    fn pass_on(number: libc::c_int, command: Option<u32>) -> std::io::Result<()> {
+        match command {
+            Some(_) if number == libc::SIGCHLD => leftovers::reap(command),
+            Some(pid) => {
+                leftovers::signal(pid, number);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// The number of the next signal to act on.

@@ -115,11 +115,7 @@ impl Session {
                     ready?;
                     self.report();
                 }
-                number = signals.next() => match pid {
-                    Some(_) if number == libc::SIGCHLD => leftovers::reap(pid)?,
-                    Some(pid) => leftovers::signal(pid, number),
-                    None => {}
-                },
+                number = signals.next() => Signals::pass_on(number, pid)?,
             }
         }
     }

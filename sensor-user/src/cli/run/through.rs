@@ -148,11 +148,7 @@ impl Session {
             tokio::select! {
                 status = child.wait() => return Ok(status?),
                 news = self.follow.next() => self.tell(&news),
-                number = signals.next() => match pid {
-                    Some(_) if number == libc::SIGCHLD => leftovers::reap(pid)?,
-                    Some(pid) => leftovers::signal(pid, number),
-                    None => {}
-                },
+                number = signals.next() => Signals::pass_on(number, pid)?,
             }
         }
     }
