@@ -129,7 +129,7 @@ pub const ROWS: &[Row] = &[
     ),
     Row::stopped(
         905,
-        "Another cgroup: moved to, or made in it (`CLONE_INTO_CGROUP`)",
+        "Moved to another cgroup",
         "A cgroup may add a tag, and takes none away",
         Attack {
             control: Control::Root("cgroups are root's"),
@@ -140,20 +140,31 @@ pub const ROWS: &[Row] = &[
                 arena.note.set(file.as_raw_fd() as u64);
                 Box::new(file)
             },
-            ways: &[
-                way("cgroup.procs", |a| {
-                    in_child(|| {
-                        let file = ManuallyDrop::new(crate::sys::owned(a.note.get() as i64));
-                        write(&file, b"0")?;
-                        a.take_file(a.secret())
-                    })
-                }),
-                way("clone3", |a| {
-                    let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
-                    process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
-                }),
-            ],
+            ways: &[way("cgroup.procs", |a| {
+                in_child(|| {
+                    let file = ManuallyDrop::new(crate::sys::owned(a.note.get() as i64));
+                    write(&file, b"0")?;
+                    a.take_file(a.secret())
+                })
+            })],
             ..ESCAPE
+        },
+    ),
+    Row::stopped(
+        906,
+        "Born into another cgroup (`CLONE_INTO_CGROUP`)",
+        "There is no such child: the limits of the agent's own would end there",
+        Attack {
+            control: Control::Root("cgroups are root's"),
+            policy: VAULT,
+            hook: Hook::TASK_ALLOC,
+            right: Rights::KERNEL,
+            ways: &[way("clone3", |a| {
+                let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
+                process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
+            })
+            .errno(libc::EACCES)],
+            ..ATTACK
         },
     ),
     Row::tested(
