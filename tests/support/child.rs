@@ -57,12 +57,19 @@ pub struct Child {
 }
 
 impl Child {
-    /// Forks.
+    /// Forks, and waits until the child can be told something: what it does before
+    /// that, a tag could forbid it.
     pub fn new<A: Answer>(tags: &Tags, body: impl FnMut(u32) -> Res<A>) -> Child {
         let (orders_out, orders) = pipe().unwrap();
         let (answers, answers_in) = pipe().unwrap();
         match process::fork().unwrap() {
-            Some(pid) => Child { pid, orders, answers },
+            Some(pid) => {
+                // Only the child may have this end, or nobody would notice that it is gone.
+                drop(answers_in);
+                let child = Child { pid, orders, answers };
+                assert_eq!(child.receive(None), Ok(0), "the child is not ready");
+                child
+            }
             None => {
                 drop(orders);
                 serve(tags, body, &orders_out, &answers_in)
@@ -116,7 +123,7 @@ impl Child {
         write(&self.orders, &bytes).unwrap_or_else(|error| panic!("the child is gone: {error:?}"));
     }
 
-    fn receive(&mut self, step: Option<u32>) -> Res<i64> {
+    fn receive(&self, step: Option<u32>) -> Res<i64> {
         let step = step.map_or_else(|| "it began with".to_owned(), |step| step.to_string());
         let mut answer = [0; 8];
         let count = read_next(&self.answers, &mut answer).unwrap();
@@ -160,6 +167,9 @@ fn serve<A: Answer>(
     let mut ready = prepared.is_ok();
     if let Err(why) = prepared {
         let _ = process::complain(&format!("a child cannot begin: {why}\n"));
+    }
+    if ready {
+        ready = write(answers, &encode(Ok(Ok(0))).to_le_bytes()).is_ok();
     }
     while ready {
         match read_next(orders, &mut bytes) {
