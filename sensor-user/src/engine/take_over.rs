@@ -30,7 +30,11 @@ impl Engine {
                 continue;
             }
             stray.remove(&(slot, in_kernel.epoch));
-            let table = self.kernel().maps().table_id(in_kernel.policy)?.unwrap_or(0);
+            // The kernel gives a table only as a whole: megabytes, once for all agents that share it.
+            let table = match self.slots.get(in_kernel.policy) {
+                Some(slot) => slot.version.table,
+                None => self.kernel().maps().table_id(in_kernel.policy)?.unwrap_or(0),
+            };
             let agent = known.remove(&(slot, in_kernel.epoch)).unwrap_or_else(|| AgentFile {
                 slot,
                 epoch: in_kernel.epoch,
