@@ -44,10 +44,15 @@ pub struct Args {
     /// filter bypass on 6.12 only]
     #[arg(long, value_name = "PROGRAM", conflicts_with = "no_vm")]
     suite: Option<kernel::Suite>,
-    /// Try the catalogue's open ways around the fence too, which fail as long as they are open
+    /// Try the catalogue's open ways around the fence too, which fail as long as they are open, and take
+    /// the daemon's figures
     #[arg(long, conflicts_with = "no_vm")]
     open: bool,
-    /// Let each of the catalogue's races go on for so long, where two seconds are the rule
+    /// Start picket as it is released where tests start it, not as it is quick to build: for figures
+    #[arg(long, conflicts_with = "no_vm")]
+    release: bool,
+    /// Let each of the catalogue's races go on for so long, where two seconds are the rule, and the
+    /// daemon's soak, where it is 30
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_vm")]
     soak: Option<u32>,
     /// How many guests to run at once [default: one for each processor]
@@ -81,9 +86,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     if !args.no_vm {
         let kernels = if args.kernels.is_empty() { &Kernel::ALL[..] } else { &args.kernels };
         let lanes = args.guests.unwrap_or_else(lanes::usual);
-        let (suite, open, soak) = (args.suite, args.open, args.soak);
+        let (suite, open, soak, release) = (args.suite, args.open, args.soak, args.release);
         let brief = filter.is_none() && suite.is_none() && !args.thorough;
-        let choice = kernel::Choice { kernels, filter, suite, open, soak, lanes, brief };
+        let choice = kernel::Choice { kernels, filter, suite, open, soak, release, lanes, brief };
         kernel::run(&choice, &mut summary)?;
         if filter.is_none() && !args.no_plain && args.suite.is_none() {
             if args.thorough {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sensor_user::api::types::AgentId;
 use sensor_user::event::json::Line;
 
-use super::{PUBLIC, SECRET, reader, reads_public};
+use super::{PUBLIC, SECRET, reader, reads_public, say, setting};
 use crate::support::child::Child;
 use crate::support::daemon::{Daemon, Home, eventually};
 use crate::support::place::Place;
@@ -141,8 +141,7 @@ fn hammer(home: &Home, place: &Place) -> Child {
 #[test]
 fn violations_from_eight_agents_at_full_speed_are_accounted_for_exactly() {
     // As many thousands for each agent; a million in all where there is time for it.
-    let thousands: u32 = std::env::var("PICKET_VIOLATIONS")
-        .map_or(1, |all| all.parse::<u32>().expect("PICKET_VIOLATIONS is a number") / 8000);
+    let thousands = setting("PICKET_VIOLATIONS", 8000) as u32 / 8000;
     let place = Place::on_disk("stream_flood");
     let home = Home::new("stream-flood");
     home.policy("reader", &reads_public(&place));
@@ -170,8 +169,7 @@ fn violations_from_eight_agents_at_full_speed_are_accounted_for_exactly() {
         total.lost += account.lost;
     }
     let rate = total.all() as f64 / took.as_secs_f64();
-    let figures = format!("{total:?} in {took:.1?}, {rate:.0} a second\n");
-    let _ = crate::support::sys::process::complain(&figures);
+    say(&format!("8 agents: {total:?} in {took:.1?}, {rate:.0} a second"));
     for agent in daemon.agents() {
         assert_eq!((agent.events, agent.name.as_str()), (all, "reader"));
     }

@@ -38,8 +38,10 @@ pub struct Choice<'a> {
     pub suite: Option<Suite>,
     /// Those too that are left out because what they try is a way around the fence still.
     pub open: bool,
-    /// How many seconds each race goes on.
+    /// How many seconds each race and the daemon's soak go on.
     pub soak: Option<u32>,
+    /// With the program as it is released, not as it is tested.
+    pub release: bool,
     /// How many guests run at once.
     pub lanes: usize,
     /// The catalogue on [`CATALOGUE_KERNEL`] only.
@@ -61,9 +63,10 @@ const PREEMPTION: &str = "preempt=full";
 const RACES: u64 = 6;
 
 /// What the tests take from the environment: where random ones begin, and how long they go on.
-const HANDED_ON: [&str; 3] = ["PICKET_SEED", "PICKET_TIMES", "PICKET_VIOLATIONS"];
+const HANDED_ON: [&str; 4] = ["PICKET_SEED", "PICKET_TIMES", "PICKET_VIOLATIONS", "PICKET_RELOADS"];
 
-/// How long one kernel may take. Under emulation on a busy machine a run takes minutes.
+/// How long one kernel may take. Under emulation on a busy machine a run takes minutes. `PICKET_TIMES` makes
+/// it so many times as long.
 const TIME: Duration = Duration::from_secs(20 * 60);
 
 /// Runs the tests.
@@ -77,7 +80,10 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
         if choice.suite.is_some_and(|only| only != suite) {
             continue;
         }
-        let programs = suite.build()?;
+        let mut programs = suite.build()?;
+        if choice.release {
+            programs.picket = programs::picket()?;
+        }
         match list(&programs.tests, choice.filter)? {
             0 if choice.filter.is_none() => bail!("{} has no tests in it", suite.target()),
             0 => {}
@@ -122,10 +128,11 @@ fn on(job: &Job<'_>, choice: &Choice<'_>, labelled: bool) -> Result<Summary> {
     let name = format!("{} {}", suite.target(), kernel.name());
     eprintln!("test: {name}");
     let start = Instant::now();
-    let mut machine = suite.machine(kernel, programs)?.timeout(TIME);
+    let times = env::var("PICKET_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let longer = Duration::from_secs(u64::from(choice.soak.unwrap_or(0)) * RACES);
+    let mut machine = suite.machine(kernel, programs)?.timeout(TIME * times + longer);
     if let Some(seconds) = choice.soak {
-        let longer = Duration::from_secs(u64::from(seconds) * RACES);
-        machine = machine.env("PICKET_SOAK", seconds.to_string()).timeout(TIME + longer);
+        machine = machine.env("PICKET_SOAK", seconds.to_string());
     }
     for name in HANDED_ON {
         if let Some(value) = env::var_os(name) {
