@@ -21,5 +21,6 @@ mod tag;
 mod tagging;
 #[cfg(feature = "kernel-trace")]
 mod trace;
+mod unix;
 mod view;
 mod vmlinux;

@@ -101,6 +101,7 @@ hooks! {
     TASK_SETIOPRIO = 55, "task_setioprio", EPERM;
     TASK_MOVEMEMORY = 56, "task_movememory", EPERM;
     FILE_FCNTL = 57, "file_fcntl", EPERM;
+    FILE_SEND_SIGIOTASK = 58, "file_send_sigiotask", EPERM;
     PERF_EVENT_OPEN = 60, "perf_event_open", EACCES;
     KERNEL_MODULE_REQUEST = 61, "kernel_module_request", EPERM;
     KERNEL_READ_FILE = 62, "kernel_read_file", EPERM;

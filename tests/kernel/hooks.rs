@@ -150,8 +150,8 @@ pub const CASES: &[&Case] = &[
     &uring_cmd::CASE,
 ];
 
-/// Hooks that have tests of their own instead: they refuse nothing that a policy could allow, or only
-/// what a process has from before its tag.
+/// Hooks that have tests of their own instead (or a row in the catalogue): they refuse nothing that a policy
+/// could allow, or only what a process has from before its tag.
 pub const WITHOUT_CASE: &[Hook] = &[
     Hook::TASK_ALLOC,
     Hook::SOCKET_POST_CREATE,
@@ -164,4 +164,5 @@ pub const WITHOUT_CASE: &[Hook] = &[
     Hook::SEM_FREE_SECURITY,
     Hook::FILE_PERMISSION,
     Hook::FILE_TRUNCATE,
+    Hook::FILE_SEND_SIGIOTASK,
 ];

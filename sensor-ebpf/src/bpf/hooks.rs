@@ -14,6 +14,7 @@ mod file_mprotect;
 mod file_open;
 mod file_permission;
 mod file_receive;
+mod file_send_sigiotask;
 mod file_truncate;
 mod inode_create;
 mod inode_file_setattr;
@@ -95,12 +96,13 @@ use sensor_ebpf::tag::Tag;
 use sensor_ebpf::verdict::{Decision, Verdict};
 use sensor_ebpf::xattr::{self, Class};
 
-use super::judge::{Actor, KernelTable, Ruling, Subject, place, rule, run};
+use super::judge::{Actor, KernelTable, Ruling, Subject, place};
 use super::matcher::advance;
+use super::path::MQUEUE_MAGIC;
 use super::scratch::Scratch;
 use super::view::Question;
-use super::vmlinux::{Opaque, Place, S_IFDIR, Task, load, magic_of, offset, read, read_text};
-use super::{maker, object, scratch, tag};
+use super::vmlinux::{Opaque, Place, S_IFDIR, Task, load, magic_of, offset, read_text};
+use super::{scratch, tag};
 
 /// Mount (`struct vfsmount`) of a `struct path` that a hook was given.
 #[inline(always)]
@@ -321,7 +323,6 @@ fn class_of(name: u64) -> u32 {
 /// policy can give them.
 #[inline(always)]
 fn judge_queue(actor: &Actor, hook: Hook, right: Rights, dentry: u64) -> Result<Ruling, Fault> {
-    const MQUEUE_MAGIC: u64 = 0x1980_0202;
     if magic_of(dentry)? != MQUEUE_MAGIC {
         return Ok(Ruling::ALLOW);
     }
@@ -368,38 +369,4 @@ fn judge_key(actor: &Actor, hook: Hook) -> Result<Ruling, Fault> {
         return Ok(Ruling::ALLOW);
     }
     refuse(actor, hook, Rights::KERNEL)
-}
-
-/// Judges one right on the unix socket at `sk`, by where it was bound. One that the agent itself made
-/// reaches nobody else; one without a name can only be reached by whoever was handed a descriptor.
-#[inline(always)]
-fn judge_unix(
-    actor: &Actor,
-    hook: Hook,
-    right: Rights,
-    sk: *const Opaque,
-) -> Result<Ruling, Fault> {
-    if maker::is_own(actor, sk) {
-        return Ok(Ruling::ALLOW);
-    }
-    let sk = sk as u64;
-    let path = sk + offset!(unix_path);
-    let dentry: u64 = read(path + offset!(path_dentry))?;
-    let address: u64 = read(sk + offset!(unix_addr))?;
-    let table = actor.table()?;
-    let scratch = actor.scratch();
-    let subject = if dentry != 0 {
-        actor.name_path(scratch, read(path + offset!(path_mnt))?, dentry)?
-    } else if address != 0 {
-        let mut name = ObjectSubject::new();
-        let len = read(address + offset!(unix_addr_len))?;
-        object::abstract_name(&mut name, address + offset!(unix_addr_name), len)?;
-        place(scratch, &name)?
-    } else {
-        return Ok(Ruling::ALLOW);
-    };
-    if subject.kind == Subject::LAYER {
-        return Err(Fault::FOREIGN_MOUNT);
-    }
-    Ok(rule(hook, table, right, &run(table, scratch, subject)))
 }

@@ -9,7 +9,9 @@
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
 use sensor_ebpf::hook::Fault;
 use sensor_ebpf::limits::{NAME_MAX, SUBJECT_ROOM, WALK_MAX};
-use sensor_ebpf::subject::{ANON_MEMORY, ANON_OTHER, ANON_PIDFD, ANON_PIPE, ANON_SOCKET};
+use sensor_ebpf::subject::{
+    ANON_MEMORY, ANON_OTHER, ANON_PIDFD, ANON_PIPE, ANON_QUEUE, ANON_SOCKET,
+};
 
 use super::scratch::Scratch;
 use super::vmlinux::{self, Task, in_room, masked, offset, read};
@@ -61,6 +63,8 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 const PID_FS_MAGIC: u64 = 0x5049_4446;
 /// See [`PIPEFS_MAGIC`].
 const SOCKFS_MAGIC: u64 = 0x534f_434b;
+/// Of message queues (`ipc/mqueue.c`).
+pub const MQUEUE_MAGIC: u64 = 0x1980_0202;
 /// See [`PIPEFS_MAGIC`].
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
@@ -94,7 +98,8 @@ pub fn name(task: Task, scratch: &mut Scratch, mnt: u64, dentry: u64) -> Result<
     let mount = mnt.wrapping_sub(offset!(mount_vfsmount));
     let namespace: u64 = read(mount + offset!(mount_ns))?;
     if namespace != task.mount_namespace() {
-        if namespace != MNT_NS_INTERNAL {
+        // Message queues are on a mount that is nowhere (`ipc/mqueue.c:mq_create_mount`).
+        if namespace != MNT_NS_INTERNAL && !(namespace == 0 && is_queue(dentry)?) {
             return Err(Fault::FOREIGN_MOUNT);
         }
         return internal(dentry);
@@ -201,6 +206,12 @@ pub fn renames() -> Result<u32, Fault> {
     read(offset!(rename_seq))
 }
 
+/// Whether a dentry is on the file system of message queues.
+#[inline(always)]
+fn is_queue(dentry: u64) -> Result<bool, Fault> {
+    Ok(vmlinux::magic_of(dentry)? == MQUEUE_MAGIC)
+}
+
 /// Sorts what is on a mount that the kernel keeps to itself.
 #[inline(always)]
 pub fn internal(dentry: u64) -> Result<Name, Fault> {
@@ -215,6 +226,7 @@ pub fn internal(dentry: u64) -> Result<Name, Fault> {
         TMPFS_MAGIC | HUGETLBFS_MAGIC => ANON_MEMORY,
         PID_FS_MAGIC => ANON_PIDFD,
         SOCKFS_MAGIC => ANON_SOCKET,
+        MQUEUE_MAGIC => ANON_QUEUE,
         _ => ANON_OTHER,
     };
     Ok(Name { kind: Kind::ANON, start: u32::from(what) })

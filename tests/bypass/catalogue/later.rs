@@ -9,9 +9,11 @@ use sensor_ebpf::rights::Rights;
 
 use super::CODING_AGENT;
 use crate::arena::{Arena, SECRET};
-use crate::row::{ATTACK, Attack, Control, Row, way};
-use crate::support::sys::Res;
+use crate::row::{ATTACK, Attack, Control, NONE_YET, Row, way};
+use crate::support::place;
 use crate::support::sys::files::{open, write};
+use crate::support::sys::kernel::Setting;
+use crate::support::sys::{Errno, Res};
 
 /// Files that somebody else runs later.
 const LATER: Attack = Attack {
@@ -122,6 +124,41 @@ pub const ROWS: &[Row] = &[
                     setting(a, "/sys/fs/cgroup/cgroup.subtree_control")
                 }),
             ],
+            ..HELPERS
+        },
+    ),
+    Row::open(
+        423,
+        "The program in `core_pattern` started as root on a crash of the agent's own, by setting its limit to 0",
+        "Only the limit 1, which `picket run` sets, keeps it from being started (`core(5)`), and gpg and others \
+         set 0: give `core_pattern` a file name where that matters",
+        Attack {
+            policy: super::VAULT,
+            hook: NONE_YET,
+            control: Control::Anybody,
+            prepare: |arena| {
+                let script = format!("#!/bin/sh\n: > {}\n", arena.text("work/ran"));
+                let program = place::program(&arena.at("open"), "handler", script.as_bytes());
+                let pattern = format!("|{}", program.display());
+                Box::new(Setting::set("/proc/sys/kernel/core_pattern", &pattern))
+            },
+            happened: Arena::ran,
+            ways: &[way("SIGSEGV", |a| {
+                let crashed = a.shell("ulimit -c 0; exec bash -c 'kill -SEGV $$'");
+                assert_eq!(crashed, Err(Errno(libc::ECHILD)));
+                // It is started, and not waited for.
+                let wait = || std::thread::sleep(std::time::Duration::from_millis(20));
+                if (0..100).any(|_| {
+                    a.ran() || {
+                        wait();
+                        false
+                    }
+                }) {
+                    Ok(())
+                } else {
+                    Err(Errno(libc::EACCES))
+                }
+            })],
             ..HELPERS
         },
     ),

@@ -8,9 +8,13 @@ use sensor_ebpf::rights::Rights;
 
 use crate::arena::{Arena, SECRET};
 use crate::row::{ATTACK, Attack, Control, Row, way};
+use crate::support::bystander::Bystander;
+use crate::support::fence::Fence;
 use crate::support::sys::files::unlink;
-use crate::support::sys::process::{kill, pidfd};
+use crate::support::sys::kernel::{own_by_thread, signal_by_input, signal_owner_by_input};
+use crate::support::sys::process::{Ended, kill, pidfd, tid, wait};
 use crate::support::sys::{Errno, Res};
+use crate::sys::process::{has_come, keep_for_later};
 use crate::sys::{bpf, process};
 
 /// Whatever files may be used: what is Picket's own is out of reach all the same.
@@ -98,7 +102,40 @@ pub const ROWS: &[Row] = &[
             ..HOLDER
         },
     ),
+    Row::tested(
+        805,
+        "The same process signalled by the kernel because of input, by an agent whose policy only reports",
+        "No such signal reaches it, whoever asked for it",
+        &[Hook::FILE_SEND_SIGIOTASK],
+        no_input_signals_picket,
+    ),
 ];
+
+/// A process outside gets the signal, which shows that nothing else is in the way.
+fn no_input_signals_picket() {
+    let signal = libc::SIGRTMIN() + 3;
+    // Before the test itself lets it wait, which would pass on.
+    let bystander = Bystander::new(0);
+    keep_for_later(signal);
+    let mut fence = Fence::up();
+    let agent = fence.auditing_agent("/var/tmp", "files:\n  - allow: [read]\n    paths: ['/**']");
+    let thread = tid();
+    let mut child = fence.tagged(&agent, |target| -> Res {
+        let target = target.cast_signed();
+        if target == thread {
+            return signal_owner_by_input(|reader| own_by_thread(reader, target), signal);
+        }
+        signal_by_input(target, signal)
+    });
+    assert_eq!(child.try_to(bystander.0.cast_unsigned()), Ok(()));
+    assert_eq!(wait(bystander.0), Ok(Ended::Signal(signal)), "a process outside");
+    std::mem::forget(bystander);
+    for target in [std::process::id(), thread.cast_unsigned()] {
+        assert_eq!(child.try_to(target), Ok(()));
+        assert_eq!(has_come(signal), Err(Errno(libc::EAGAIN)), "{target}");
+    }
+    assert!(!fence.events(&agent).is_empty(), "it is reported");
+}
 
 fn parent() -> i32 {
     std::os::unix::process::parent_id().cast_signed()

@@ -83,6 +83,18 @@ pub fn queue_signal(pid: i32, signal: i32) -> Res {
     sys!(SYS_rt_sigqueueinfo, pid, signal, Ref(&info)).map(drop)
 }
 
+/// `sigprocmask(2)`: a signal of this process stays pending.
+pub fn keep_for_later(signal: i32) {
+    let mask = 1_u64 << (signal - 1);
+    sys!(SYS_rt_sigprocmask, libc::SIG_BLOCK, Ref(&mask), 0, 8).unwrap();
+}
+
+/// `sigtimedwait(2)` without waiting: takes such a signal; `EAGAIN` if none has come.
+pub fn has_come(signal: i32) -> Res {
+    let mask = 1_u64 << (signal - 1);
+    sys!(SYS_rt_sigtimedwait, Ref(&mask), 0, Ref(&[0_i64; 2]), 8).map(drop)
+}
+
 /// `fcntl(2)`: has the kernel send a process `SIGIO`, or a signal of choice, on behalf of a socket.
 pub fn notify_owner(file: &OwnedFd, pid: i32, signal: i32) -> Res {
     let file = file.as_raw_fd();

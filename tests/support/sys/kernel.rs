@@ -87,11 +87,23 @@ pub fn own_by_structure(file: &OwnedFd, owner: i32) -> Res {
     sys!(SYS_fcntl, file.as_raw_fd(), F_SETOWN_EX, Ref(&[F_OWNER_PID, owner])).map(drop)
 }
 
+/// The same with a thread.
+pub fn own_by_thread(file: &OwnedFd, owner: i32) -> Res {
+    const F_SETOWN_EX: i32 = 15;
+    const F_OWNER_TID: i32 = 0;
+    sys!(SYS_fcntl, file.as_raw_fd(), F_SETOWN_EX, Ref(&[F_OWNER_TID, owner])).map(drop)
+}
+
 /// Has a process signalled when a pipe gets something to read, and puts something into it.
 pub fn signal_by_input(target: i32, signal: i32) -> Res {
+    signal_owner_by_input(|reader| own_by(reader, target), signal)
+}
+
+/// The same of whom `own` gives the pipe to.
+pub fn signal_owner_by_input(own: impl Fn(&OwnedFd) -> Res, signal: i32) -> Res {
     const F_SETSIG: i32 = 10;
     let (reader, writer) = pipe()?;
-    own_by(&reader, target)?;
+    own(&reader)?;
     sys!(SYS_fcntl, reader.as_raw_fd(), F_SETSIG, signal)?;
     sys!(SYS_fcntl, reader.as_raw_fd(), libc::F_SETFL, libc::O_ASYNC)?;
     write(&writer, b"!")

@@ -10,6 +10,7 @@ use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
 use crate::bpf::object::sock_of;
+use crate::bpf::unix;
 
 #[lsm(hook = "unix_may_send")]
 pub fn unix_may_send(ctx: LsmContext) -> i32 {
@@ -18,5 +19,5 @@ pub fn unix_may_send(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_unix_may_send(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_unix(actor, Hook::UNIX_MAY_SEND, Rights::SEND, sock_of(ctx.arg(1))?)
+    unix::judge(actor, Hook::UNIX_MAY_SEND, Rights::SEND, sock_of(ctx.arg(1))?)
 }

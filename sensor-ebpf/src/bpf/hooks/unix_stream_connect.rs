@@ -10,6 +10,7 @@ use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 
 use crate::bpf::judge::{self, Actor, Ruling};
+use crate::bpf::unix;
 
 #[lsm(hook = "unix_stream_connect")]
 pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
@@ -18,5 +19,5 @@ pub fn unix_stream_connect(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn try_unix_stream_connect(ctx: &LsmContext, actor: &Actor) -> Result<Ruling, Fault> {
-    super::judge_unix(actor, Hook::UNIX_STREAM_CONNECT, Rights::CONNECT, ctx.arg(1))
+    unix::judge(actor, Hook::UNIX_STREAM_CONNECT, Rights::CONNECT, ctx.arg(1))
 }
