@@ -136,22 +136,15 @@ impl Drop for Ward {
     }
 }
 
-/// The version of this build.
-pub const OWN: &str = env!("CARGO_PKG_VERSION");
-
-/// A version that this build is not, as long as its own.
-pub fn other_version() -> String {
-    OWN.replace(|digit: char| digit.is_ascii_digit(), "9")
-}
-
-/// The program as a build of another version would be: a copy in which each mention of the version reads
-/// otherwise. The hash over version and programs, by which a daemon knows its own kernel side, is
-/// another too.
+/// The program as a build of another version would be: a copy in which the version reads otherwise wherever it
+/// is data. So the hash over version and programs, by which a daemon knows its own kernel side, is another;
+/// where the compiler made the version part of an instruction, the copy still says the old one.
 pub fn other_build(dir: &Path) -> PathBuf {
-    let (own, other) = (OWN.as_bytes(), other_version());
+    let own = env!("CARGO_PKG_VERSION");
+    let other = own.replace(|digit: char| digit.is_ascii_digit(), "9");
     let mut bytes = fs::read(PICKET).unwrap();
     let mut at = 0;
-    while let Some(found) = bytes[at..].windows(own.len()).position(|window| window == own) {
+    while let Some(found) = bytes[at..].windows(own.len()).position(|w| w == own.as_bytes()) {
         at += found;
         bytes[at..at + own.len()].copy_from_slice(other.as_bytes());
     }
