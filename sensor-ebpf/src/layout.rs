@@ -111,6 +111,7 @@ layout! {
     sock_family = "sock", "__sk_common.skc_family";
     sock_protocol = "sock", "sk_protocol";
     sock_type = "sock", "sk_type";
+    sock_state = "sock", "__sk_common.skc_state";
     sock_storage = "sock", "sk_bpf_storage";
     sock_local_port = "sock", "__sk_common.skc_num";
     sock_local_v4 = "sock", "__sk_common.skc_rcv_saddr";
@@ -120,6 +121,7 @@ layout! {
     sock_peer_v6 = "sock", "__sk_common.skc_v6_daddr";
     unix_path = "unix_sock", "path";
     unix_addr = "unix_sock", "addr";
+    unix_peer = "unix_sock", "peer";
     unix_addr_len = "unix_address", "len";
     unix_addr_name = "unix_address", "name";
     ipc_id = "kern_ipc_perm", "id";

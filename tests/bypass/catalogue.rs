@@ -6,6 +6,7 @@ mod code;
 mod deputies;
 mod descriptors;
 mod files;
+mod handed;
 mod ipc;
 mod later;
 mod mounts;
@@ -63,6 +64,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         descriptors::ROWS,
         mounts::ROWS,
         deputies::ROWS,
+        handed::ROWS,
         later::ROWS,
         ipc::ROWS,
         processes::ROWS,
