@@ -149,7 +149,8 @@ const fn is_of_sockets(command: u32) -> bool {
 /// What shells, editors and terminal emulators tell a terminal. Not `TIOCSTI` (0x5412) and `TIOCLINUX`
 /// (0x541c), which type for the user of a terminal that is shared with processes outside; not
 /// `TIOCSETD` (0x5423), which loads line disciplines, nor `TIOCCONS` (0x541d), which takes the
-/// console's output.
+/// console's output. Of the virtual consoles only the question which one is in front: editors ask it to
+/// learn whether they are on one.
 const fn is_of_terminals(command: u32) -> bool {
     matches!(
         command,
@@ -165,6 +166,7 @@ const fn is_of_terminals(command: u32) -> bool {
         | 0x5432..=0x5435 // TCGETX … TCSETXW
         | 0x5441 // TIOCGPTPEER: the other end is judged when it is opened
         | 0x545d // TIOCGICOUNT
+        | 0x5603 // VT_GETSTATE
         | 0x8004_5430 // TIOCGPTN
         | 0x4004_5431 // TIOCSPTLCK
         | 0x8004_5432 // TIOCGDEV

@@ -128,9 +128,9 @@ class Session:
         faults = []
         if worked:
             faults.append("it worked")
-        rights, subject = row.refused[:2]
+        rights, subject, *or_none = row.refused
         subject = subject and self.place.expand(subject)
-        told = [event for event in events if tells_of(event, rights.split("|"), subject)]
+        told = [event for event in events if tells_of(event, rights.split("|"), subject, *or_none)]
         if not told:
             faults.append(f"nothing tells that {rights} was refused on {subject}")
         elif row.reasoned and not any((event.get("rule") or {}).get("reason") for event in told):
@@ -151,12 +151,17 @@ def met(row, event):
     )
 
 
-def tells_of(event, rights, subject):
+def tells_of(event, rights, subject, or_none=False):
     named = [event.get("subject"), event.get("peer")]
     return (
         event["verdict"] == "deny"
         and any(right in event["because"] for right in rights)
-        and (subject is None or subject in named or matches(subject, named))
+        and (
+            subject is None
+            or subject in named
+            or matches(subject, named)
+            or (or_none and not event.get("subject"))
+        )
     )
 
 
