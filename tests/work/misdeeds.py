@@ -368,10 +368,11 @@ TOOL = ("exec|write|create|delete|read|link|map", None)
 OPS_DEMO = [
     (
         row
-        if row.refused[0] in ("connect", "send", "process", "socket", "kernel", "bind")
+        if row.name in SUDO
+        or row.refused[0] in ("connect", "send", "process", "socket", "kernel", "bind")
         else Misdeed(**{**vars(row), "refused": TOOL})
     )
-    for row in demo()
+    for row in demo(**SUDO)
 ]
 OPS_DEPUTIES = [row for row in DEPUTIES_ROWS if row.name not in ("x11", "x11-abstract", "kitty")]
 

@@ -6,6 +6,8 @@ from rows import PS, work
 DESCRIPTORS = (("list", r"/proc/\d+/fd"),)
 # top makes itself a directory for settings, whether it has any to keep or not.
 TOP = (("create", r"/home/agent/\.config/procps"),)
+# ss wants kinds of sock_diag that are modules here and not loaded, and then reads /proc/net.
+DIAG = (("kernel", r"module net-pf-16-proto-4-type-\d+"),)
 
 
 def ops(name, command, prints="", **more):
@@ -42,6 +44,7 @@ OPS = [
         "network",
         "ip -br address; ip route; ss -tlnu > l; ss -xa > x; cat /proc/net/dev > d; cat /proc/net/tcp /proc/net/udp /proc/net/unix > s; head -n 1 s",
         "sl",
+        meets=DIAG,
     ),
     ops(
         "disks",
