@@ -1,6 +1,7 @@
 //! What must be so whatever happens: the forbidden never goes through, the allowed never fails.
 //! `PICKET_TIMES` makes it so many times as long; from 2 on the program is also upgraded and back, which
-//! takes a minute under emulation (the tests of the package do it each time).
+//! takes a minute under emulation (the tests of the package do it each time), and memory is short, where the
+//! kernel may find that the daemon itself has to go.
 
 use std::fs;
 use std::path::Path;
@@ -186,7 +187,7 @@ fn the_forbidden_never_goes_through_and_the_allowed_never_fails() {
                 let done = trials.reload(&daemon);
                 assert!(done.problems.is_empty(), "{done:?}");
             }
-            if round % 5 == 2 {
+            if times > 1 && round % 5 == 2 {
                 trials.starve(&daemon);
             }
         }
