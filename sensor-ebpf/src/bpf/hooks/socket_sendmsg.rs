@@ -5,7 +5,7 @@
 //!   without passing `socket_connect`. Unix datagrams are judged in `unix_may_send`.
 //! - Otherwise to the peer of the socket, which was judged when it was connected if the agent made
 //!   it. A socket that came from outside is judged by its peer. (`sendfile` to such a one passes by
-//!   here before 6.5, `net/socket.c:kernel_sendpage`; so it is refused when it is received.)
+//!   here before 6.5, `net/socket.c:kernel_sendpage`, and is judged nowhere else.)
 //! - With control messages that would lead elsewhere; see [`sensor_ebpf::sockopt`]. They are the
 //!   kernel's own copy (`net/socket.c:____sys_sendmsg`), which nobody can change meanwhile.
 
