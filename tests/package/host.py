@@ -116,9 +116,11 @@ class Host:
         """How often the agent escaped, was hindered, and tried."""
         try:
             with open(f"{STAGE}/counts") as file:
-                return tuple(map(int, file.read().split()))
+                escaped, hindered, rounds = map(int, file.read().split())
         except (FileNotFoundError, ValueError):
+            # Not there yet, or there and still empty.
             return 0, 0, 0
+        return escaped, hindered, rounds
 
     def still_confined(self):
         """The agent goes on, and neither got out nor was hindered, from its start until now."""
