@@ -5,7 +5,6 @@
 //! right and subject, and nothing happened.
 
 use std::fmt;
-use std::fs;
 
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::verdict::Verdict;
@@ -15,7 +14,7 @@ use sensor_user::event::subject::Subject;
 use crate::arena::{Arena, USER};
 use crate::row::{Attack, Control, NONE_YET, Row, Way};
 use crate::support::child::Child;
-use crate::support::fence::{Agent, Fence};
+use crate::support::fence::{Agent, Fence, hook_or};
 use crate::support::sys::process::{become_user, set_dumpable};
 use crate::support::sys::{Errno, Res};
 use crate::sys::alarm;
@@ -126,7 +125,7 @@ impl Tried<'_> {
     /// The hook that refuses on this kernel.
     fn hook(&self) -> Hook {
         let hook = self.way.hook.unwrap_or(self.attack.hook);
-        if is_missing(hook) { self.way.older.unwrap_or(hook) } else { hook }
+        self.way.older.map_or(hook, |older| hook_or(hook, older))
     }
 
     fn is_expected(&self, event: &Event) -> bool {
@@ -168,16 +167,6 @@ impl Tried<'_> {
         drop(kept);
         (answer, happened)
     }
-}
-
-/// Whether this kernel is too old for the hook, so that another one has to do.
-fn is_missing(hook: Hook) -> bool {
-    let numbers = |text: &str| -> Vec<u32> {
-        text.split(['.', '-']).map_while(|part| part.parse().ok()).take(2).collect()
-    };
-    let Some(since) = hook.since() else { return false };
-    let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    numbers(running.trim()) < numbers(since)
 }
 
 fn run(child: &mut Child) -> Res {

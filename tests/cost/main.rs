@@ -26,6 +26,8 @@ mod ops;
 
 /// Where the operations happen: a tmpfs in the guest, so that no disk is measured.
 pub const WORK: &str = "/tmp/w";
+/// Where the operations' own program is: where the policy lets an agent run it.
+pub const PROGRAM: &str = "/usr/bin/picket-cost";
 /// Rounds of each operation; the median counts.
 const ROUNDS: usize = 3;
 
@@ -33,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     match args.get(1).map(String::as_str) {
         Some("ops") => measure(args.get(2).map_or("", String::as_str)),
+        Some("nothing") => Ok(()),
         Some("scale") => scale(args.get(2).map_or("", String::as_str)),
         Some(policy) => compare(Path::new(policy), args.get(2).map_or("", String::as_str)),
         None => {
@@ -45,24 +48,33 @@ fn main() -> anyhow::Result<()> {
 
 /// Measures the operations whose names begin with `only` in this process, and prints the figures.
 fn measure(only: &str) -> anyhow::Result<()> {
-    let figures: BTreeMap<&str, f64> = ops::ALL
-        .iter()
-        .filter(|(name, _)| name.starts_with(only))
-        .map(|(_, make)| {
-            let op = make();
+    let figures: BTreeMap<&str, f64> = wanted(only)
+        .map(|entry| {
+            let op = (entry.make)();
             let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| op.nanoseconds()).collect();
             rounds.sort_by(f64::total_cmp);
-            (op.name, rounds[ROUNDS / 2])
+            (entry.name, rounds[ROUNDS / 2])
         })
         .collect();
     println!("{}", serde_json::to_string(&figures)?);
     Ok(())
 }
 
+/// Says which operations are measured, in the order of the table, and which hooks each passes.
+fn operations(only: &str) {
+    let hooks: Vec<_> = wanted(only).map(|entry| (entry.name, entry.hooks)).collect();
+    println!("{}", serde_json::json!({ "hooks": hooks }));
+}
+
+fn wanted(only: &str) -> impl Iterator<Item = &'static ops::Entry> {
+    ops::all().filter(move |entry| entry.name.starts_with(only))
+}
+
 fn compare(policy: &Path, only: &str) -> anyhow::Result<()> {
     prepare()?;
     // What the kernel puts off at boot would be counted into the first figures.
     std::thread::sleep(Duration::from_secs(3));
+    operations(only);
     subject("bare", only, None)?;
     let source = policy_host::read_source(policy)?;
     let variables = policy_host::variables("root", 0, Path::new("/root"), Path::new(WORK))?;
@@ -95,6 +107,7 @@ const NEEDED: &str = "  files:
 fn scale(only: &str) -> anyhow::Result<()> {
     prepare()?;
     std::thread::sleep(Duration::from_secs(3));
+    operations(only);
     subject("bare", only, None)?;
     let mut engine = Engine::load()?;
     for (number, rules) in RULES.into_iter().enumerate() {
@@ -120,13 +133,12 @@ fn prepare() -> io::Result<()> {
     for depth in [1, 3, 8] {
         fs::write(ops::deep(depth), [b'x'; 64])?;
     }
-    // The operations' own program, where the policy lets an agent run it.
-    fs::copy("/proc/self/exe", "/usr/bin/picket-cost").map(drop)
+    fs::copy("/proc/self/exe", PROGRAM).map(drop)
 }
 
 /// Measures in a freshly executed process: what this one has mapped would make its forks dearer.
 fn subject(name: &str, only: &str, tag: Option<(Tags, Tag)>) -> anyhow::Result<()> {
-    let mut command = Command::new("/usr/bin/picket-cost");
+    let mut command = Command::new(PROGRAM);
     command.args(["ops", only]).stdout(Stdio::piped());
     if let Some((tags, tag)) = tag {
         // SAFETY: the closure makes system calls only and allocates nothing.

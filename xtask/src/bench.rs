@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
 
@@ -22,9 +22,9 @@ use crate::{
 /// are the same on every machine; they are instructions and not time.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The kernel's line: 6.1, 6.12, 7
-    #[arg(long, value_name = "KERNEL", default_value = "6.12")]
-    kernel: Kernel,
+    /// The kernels' lines, one after the other: 6.1, 6.12, 7
+    #[arg(long = "kernel", value_name = "KERNEL", default_value = "6.12")]
+    kernels: Vec<Kernel>,
     /// Measure under this policy, which must allow what is measured [default: tests/cost/policy.yaml]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -35,11 +35,15 @@ pub struct Args {
     #[arg(long, conflicts_with = "policy")]
     scale: bool,
     /// Measure the matcher alone instead, natively on this machine, in nanoseconds
-    #[arg(long = "match", conflicts_with_all = ["policy", "scale", "kernel", "only"])]
+    #[arg(long = "match", conflicts_with_all = ["policy", "scale", "kernels", "only"])]
     matcher: bool,
     /// Print the figures as they come, one JSON object a line
     #[arg(long)]
     json: bool,
+    /// Print what Picket adds on each kernel, with the hooks that see it, as a table of
+    /// `docs/performance.md`
+    #[arg(long, conflicts_with_all = ["json", "scale", "matcher"])]
+    markdown: bool,
 }
 
 /// Where the program and its policy are in the guest.
@@ -58,29 +62,44 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     if args.matcher {
         return matcher(args.json);
     }
-    setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(args.kernel)])?;
+    setup::ensure(&[Need::BpfToolchain, Need::Machine])?;
     let program = programs::built(
         programs::cargo("build").args(["--package", "sensor-user", "--bench", "cost"]),
         "cost",
     )?;
+    let mut measured = Vec::new();
+    for kernel in &args.kernels {
+        let text = run(*kernel, &program, args)?;
+        if args.markdown {
+            measured.push((kernel.name(), Measured::parse(&text)?));
+        } else if args.json {
+            print!("{text}");
+        } else {
+            println!("Linux {}:", kernel.name());
+            print!("{}", table(&Measured::parse(&text)?)?);
+        }
+    }
+    if args.markdown {
+        print!("{}", markdown(&measured)?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures on one kernel: what the program printed.
+fn run(kernel: Kernel, program: &Path, args: &Args) -> Result<String> {
+    setup::ensure(&[Need::Kernel(kernel)])?;
     let own = || programs::workspace().join("tests/cost/policy.yaml");
     let policy = args.policy.clone().unwrap_or_else(own);
-    let machine = Machine::new(args.kernel)
+    let machine = Machine::new(kernel)
         .icount()
         .inject(program, PROGRAM, 0o755)?
         .inject(policy, POLICY, 0o644)?;
     let what = if args.scale { "scale" } else { POLICY };
     let output = machine.output([PROGRAM, what, &args.only])?;
-    let text = String::from_utf8(output.stdout).context("the figures are not text")?;
     if output.outcome.code != 0 {
         bail!("measuring failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    if args.json {
-        print!("{text}");
-    } else {
-        print!("{}", table(&text)?);
-    }
-    Ok(ExitCode::SUCCESS)
+    String::from_utf8(output.stdout).context("the figures are not text")
 }
 
 /// Measures the matcher natively.
@@ -129,38 +148,118 @@ fn matcher_table(text: &str) -> Result<String> {
     Ok(out)
 }
 
-/// The figures as a table, and the verifier's counts below it.
-fn table(text: &str) -> Result<String> {
-    let mut subjects: Vec<(String, Figures)> = Vec::new();
-    let mut verified = Vec::new();
-    for line in text.lines() {
-        let value: Value = serde_json::from_str(line).context("a figure is not JSON")?;
-        if let Some(name) = value["subject"].as_str() {
-            let figures = serde_json::from_value(value["figures"].clone())?;
-            subjects.push((name.to_owned(), figures));
-        } else {
-            verified = serde_json::from_value::<Vec<(String, u32)>>(value["verified"].clone())?;
+/// What one run said.
+#[derive(Default)]
+struct Measured {
+    /// Each operation with its hooks, in the order of the table.
+    operations: Vec<(String, String)>,
+    /// The figures by subject; the first is without Picket.
+    subjects: Vec<(String, Figures)>,
+    /// Instructions that the verifier walked, by program.
+    verified: Vec<(String, u32)>,
+}
+
+impl Measured {
+    fn parse(text: &str) -> Result<Measured> {
+        let mut own = Measured::default();
+        for line in text.lines() {
+            let value: Value = serde_json::from_str(line).context("a figure is not JSON")?;
+            if let Some(name) = value["subject"].as_str() {
+                let figures = serde_json::from_value(value["figures"].clone())?;
+                own.subjects.push((name.to_owned(), figures));
+            } else if value["hooks"].is_array() {
+                own.operations = serde_json::from_value(value["hooks"].clone())?;
+            } else {
+                own.verified = serde_json::from_value(value["verified"].clone())?;
+            }
         }
+        if own.subjects.is_empty() {
+            bail!("there are no figures");
+        }
+        Ok(own)
     }
-    let Some((_, bare)) = subjects.first() else { bail!("there are no figures") };
-    let mut out = format!("{:<16}", "instructions");
-    for (name, _) in &subjects {
+
+    /// A figure.
+    fn figure(&self, subject: &str, operation: &str) -> Result<f64> {
+        let found = self.subjects.iter().find(|(name, _)| name == subject);
+        let figure = found.and_then(|(_, figures)| figures.get(operation));
+        figure.copied().with_context(|| format!("there is no figure of {operation}, {subject}"))
+    }
+}
+
+/// The figures as a table, and the verifier's counts below it.
+fn table(measured: &Measured) -> Result<String> {
+    let mut out = format!("{:<20}", "instructions");
+    for (name, _) in &measured.subjects {
         out += &format!("{name:>20}");
     }
     out.push('\n');
-    for (operation, base) in bare {
-        out += &format!("{operation:<16}{base:>20.0}");
-        for (_, figures) in subjects.iter().skip(1) {
-            let figure = figures.get(operation).copied().unwrap_or(f64::NAN);
+    let (first, others) = measured.subjects.split_first().context("there are no figures")?;
+    for (operation, _) in &measured.operations {
+        let base = measured.figure(&first.0, operation)?;
+        out += &format!("{operation:<20}{base:>20.0}");
+        for (subject, _) in others {
+            let figure = measured.figure(subject, operation)?;
             out += &format!("{:>20}", format!("{figure:.0} x{:.3}", figure / base));
         }
         out.push('\n');
     }
     out += "\ninstructions that the verifier walked, a program each:\n";
-    for (hook, count) in verified {
+    for (hook, count) in &measured.verified {
         out += &format!("{hook:<24}{count:>10}\n");
     }
     Ok(out)
+}
+
+/// From this part on, what two measurements without Picket differ by is said.
+const UNSTEADY: f64 = 0.05;
+
+/// What Picket adds on each kernel: bare, then for a process without a tag and for one with. A bare
+/// figure that was another when it was measured again has both.
+fn markdown(kernels: &[(&str, Measured)]) -> Result<String> {
+    let Some((_, first)) = kernels.first() else { bail!("no kernel was measured") };
+    let mut out = "| operation | Picket's hooks |".to_owned();
+    for (name, _) in kernels {
+        out += &format!(" {name}: bare | untagged | tagged |");
+    }
+    out += &format!("\n|---|---|{}\n", "---:|---:|---:|".repeat(kernels.len()));
+    for (operation, hooks) in &first.operations {
+        let hooks: Vec<String> = hooks
+            .split(", ")
+            .filter(|hook| !hook.is_empty())
+            .map(|hook| format!("`{hook}`"))
+            .collect();
+        out += &format!("| {operation} | {} |", hooks.join(", "));
+        for (_, measured) in kernels {
+            let bare = measured.figure("bare", operation)?;
+            let again = measured.figure("bare again", operation)?;
+            out += &format!(" {}", thousands(bare));
+            if (again - bare).abs() > bare * UNSTEADY {
+                out += &format!(" ({})", thousands(again));
+            }
+            out += " |";
+            for subject in ["untagged", "tagged"] {
+                let more = measured.figure(subject, operation)? - bare;
+                let sign = if more.round() < 0.0 { "−" } else { "+" };
+                out += &format!(" {sign}{} |", thousands(more.abs()));
+            }
+        }
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+/// A whole number with a space before each three digits.
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -176,15 +275,31 @@ mod tests {
         assert!(table.contains("  10       49096         2.8          75         151      2.38"));
     }
 
-    #[test]
-    fn figures_stand_beside_their_ratio_to_the_first_subject() {
-        let text = r#"{"subject":"bare","figures":{"open":100.0}}
-{"subject":"tagged","figures":{"open":125.0}}
+    const TEXT: &str = r#"{"hooks":[["open","file_open"],["read",""]]}
+{"subject":"bare","figures":{"open":5100.0,"read":10.0}}
+{"subject":"untagged","figures":{"open":5310.0,"read":9.0}}
+{"subject":"tagged","figures":{"open":6375.0,"read":10.0}}
+{"subject":"bare again","figures":{"open":5101.0,"read":11.0}}
 {"verified":[["file_open",77]]}
 "#;
-        let table = table(text).unwrap();
-        assert!(table.contains("125 x1.250"), "{table}");
+
+    #[test]
+    fn figures_stand_beside_their_ratio_to_the_first_subject() {
+        let table = table(&Measured::parse(TEXT).unwrap()).unwrap();
+        assert!(table.contains("6375 x1.250"), "{table}");
         assert!(table.contains("file_open"), "{table}");
-        assert!(super::table("").is_err());
+        assert!(Measured::parse("").is_err());
+    }
+
+    #[test]
+    fn what_picket_adds_stands_beside_what_there_was() {
+        let kernels = [("6.1", Measured::parse(TEXT).unwrap())];
+        let table = markdown(&kernels).unwrap();
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        let expected =
+            ["| open | `file_open` | 5 100 | +210 | +1 275 |", "| read |  | 10 (11) | −1 | +0 |"];
+        assert_eq!(rows, expected, "{table}");
+        let gap = TEXT.replace("\"read\":9.0", "\"write\":9.0");
+        assert!(markdown(&[("6.1", Measured::parse(&gap).unwrap())]).is_err());
     }
 }
