@@ -14,6 +14,7 @@ mod status;
 mod tail;
 mod uninstall;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -82,14 +83,20 @@ pub fn main() -> ExitCode {
             return ExitCode::from(CLOSED_PIPE);
         }
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        // Where nobody reads it, the exit code has to say it.
-        let _ = writeln!(anstream::stderr(), "{style}picket{style:#}: {error:#}");
+        remark(&format!("{style}picket{style:#}: {error:#}"));
         ExitCode::from(FAILED)
     })
 }
 
-/// Whether a verb ended because nobody reads any more what it prints, as in `picket … | head`.
+/// Prints a line on standard error. Where nobody reads it the exit code has to say it.
+fn remark(line: &dyn Display) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// Whether a verb ended because nobody reads any more what it prints, as in `picket … | head`. What went
+/// wrong with another pipe says more than that of itself.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let bare = error.chain().nth(1).is_none();
+    bare && io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -40,7 +40,7 @@ mod watch;
 mod who;
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,6 +118,12 @@ async fn serve(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<(
     core.hub.finish(SINKS);
     let _ = fs::remove_file(&socket);
     ended
+}
+
+/// Prints a line on standard error. A daemon whose standard error nobody reads any more goes on all the
+/// same; whatever matters is also a notice in the stream.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "picket: {line}");
 }
 
 fn say_arrival(core: &Core, arrival: &Arrival) {

@@ -13,6 +13,9 @@
 //! cli      one verb a file                        the only module that prints
 //! ```
 
+// They panic where nobody reads what is printed.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod api;
 pub mod canary;
 pub mod cli;

@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let attached: Attached =
         asking::wait(async { Ok(client.call(Method::POST, "/v1/attach", &wanted).await?) })?;
     if let Some(warnings) = &attached.agent.warnings {
-        anstream::eprintln!("{warnings}");
+        super::remark(warnings);
     }
     if args.json {
         writeln!(io::stdout(), "{}", serde_json::to_string(&attached)?)?;

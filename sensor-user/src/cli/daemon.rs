@@ -1,5 +1,6 @@
 //! `picket daemon`.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -31,19 +32,19 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.print_config {
-        print!("{COMMENTED}");
+        write!(io::stdout(), "{COMMENTED}")?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = match Config::read(args.config.as_deref()) {
         Ok(config) => config,
         Err(error) if args.check_config => {
-            anstream::eprintln!("{error}");
+            super::remark(&error);
             return Ok(ExitCode::from(1));
         }
         Err(error) => return Err(error.into()),
     };
     if args.check_config {
-        println!("ok");
+        writeln!(io::stdout(), "ok")?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(check) = support::obstacle() {

@@ -127,7 +127,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let compiled = match compile(&source, &variables, &LocalHost, Options::default()) {
         Ok(compiled) => compiled,
         Err(diagnostics) => {
-            writeln!(anstream::stderr(), "{}", diagnostics.render(io::stderr().is_terminal()))?;
+            super::remark(&diagnostics.render(io::stderr().is_terminal()));
             anyhow::bail!("{} cannot be used", args.policy.display());
         }
     };
@@ -180,7 +180,7 @@ impl Outcome {
             Err(error) => {
                 self.understood = false;
                 let style = AnsiColor::Red.on_default().bold();
-                writeln!(anstream::stderr(), "{style}picket{style:#}: {place}{error}")?;
+                super::remark(&format!("{style}picket{style:#}: {place}{error}"));
             }
         }
         Ok(())

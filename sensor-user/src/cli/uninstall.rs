@@ -36,16 +36,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let config = Config::read(args.config.as_deref())?;
     let Some(removal) = removal::find(&config)? else {
-        println!("there is no fence here");
+        writeln!(io::stdout(), "there is no fence here")?;
         return Ok(ExitCode::SUCCESS);
     };
     say(&removal)?;
     if !args.yes && !ask()? {
-        println!("nothing was changed");
+        writeln!(io::stdout(), "nothing was changed")?;
         return Ok(ExitCode::from(NOT_WANTED));
     }
     removal.carry_out()?;
-    println!("the fence is off");
+    // It is, also where nobody reads that.
+    let _ = writeln!(io::stdout(), "the fence is off");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -78,8 +79,9 @@ fn ask() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         bail!("nobody is there to ask; give --yes");
     }
-    print!("take the fence off? [y/N] ");
-    io::stdout().flush()?;
+    let mut out = io::stdout();
+    write!(out, "take the fence off? [y/N] ")?;
+    out.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

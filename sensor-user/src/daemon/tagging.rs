@@ -69,7 +69,7 @@ impl Core {
         }
         self.retire_rules(&config.tag);
         for (rule, problem) in problems.iter().filter(|new| !standing.problems.contains(new)) {
-            eprintln!("picket: the rule for {rule} is not in force: {problem}");
+            super::say(&format!("the rule for {rule} is not in force: {problem}"));
             let detail = format!("{rule}: {problem}");
             self.notice("rule for tagging is not in force", None, Some(&detail));
         }

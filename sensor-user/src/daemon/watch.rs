@@ -30,11 +30,11 @@ pub fn reload(core: &Core) {
             );
             core.notice("policies loaded", None, Some(&detail));
             for (file, problem) in reloaded.problems {
-                eprintln!("picket: {file} has mistakes; what was in force still is:\n{problem}");
+                super::say(&format!("{file} has mistakes; what was in force still is:\n{problem}"));
             }
         }
         Err(error) => {
-            eprintln!("picket: policies left as they were: {error}");
+            super::say(&format!("policies left as they were: {error}"));
             core.notice("policies left as they were", None, Some(&error.to_string()));
         }
     }
@@ -48,7 +48,7 @@ pub async fn hangups(core: Arc<Core>) -> std::io::Result<()> {
         let core = core.clone();
         let _ = tokio::task::spawn_blocking(move || {
             if let Err(error) = core.reconfigure() {
-                eprintln!("picket: configuration left as it was: {error}");
+                super::say(&format!("configuration left as it was: {error}"));
                 core.notice("configuration left as it was", None, Some(&error.to_string()));
             }
             reload(&core);
@@ -78,7 +78,7 @@ pub async fn files(core: Arc<Core>) {
         Ok(watcher) => watcher,
         Err(error) => {
             let directory = directory.display();
-            eprintln!("picket: changes in {directory} are not noticed ({error}); send SIGHUP");
+            super::say(&format!("changes in {directory} are not noticed ({error}); send SIGHUP"));
             return;
         }
     };

@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             status: StatusCode::BAD_REQUEST | StatusCode::CONFLICT,
             message,
         }) => {
-            anstream::eprintln!("{message}");
+            crate::cli::remark(&message);
             return Ok(ExitCode::from(1));
         }
         Err(error) => return Err(error.into()),

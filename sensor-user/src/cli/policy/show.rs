@@ -32,6 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     write!(io::stdout(), "{}", policy.text.as_deref().unwrap_or_default())?;
     let Some(problem) = &policy.problem else { return Ok(ExitCode::SUCCESS) };
-    anstream::eprintln!("{} has mistakes; what was in force still is\n{problem}", policy.file);
+    let file = &policy.file;
+    crate::cli::remark(&format!("{file} has mistakes; what was in force still is\n{problem}"));
     Ok(ExitCode::from(1))
 }

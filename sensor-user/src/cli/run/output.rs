@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::verdict::Verdict;
 
+use crate::cli::remark;
 use crate::event::json::Line;
 use crate::event::{Context, Event, boot_time, human, json};
 use crate::launch::LaunchError;
@@ -54,7 +55,7 @@ impl Output {
             }
         }
         if !self.quiet {
-            say(&human::line(event, context));
+            remark(&human::line(event, context));
         }
     }
 
@@ -85,7 +86,7 @@ impl Output {
             }
         }
         if !self.quiet {
-            say(&human::from_stream(violation, repeats));
+            remark(&human::from_stream(violation, repeats));
         }
     }
 
@@ -105,7 +106,7 @@ impl Output {
     /// Says that something went wrong.
     pub fn trouble(&self, error: &dyn std::fmt::Display) {
         let style = anstyle::AnsiColor::Red.on_default().bold();
-        say(&format!("{style}picket{style:#}: {error}"));
+        remark(&format!("{style}picket{style:#}: {error}"));
     }
 
     /// Says what there was.
@@ -134,12 +135,7 @@ impl Output {
         if ended > 0 {
             line += &format!(", {ended} processes left behind and ended");
         }
-        say(&format!("{line}, in {seconds:.1} s"));
+        remark(&format!("{line}, in {seconds:.1} s"));
         Ok(())
     }
-}
-
-/// A line on stderr. Where nobody reads it any more it is lost, and nothing else is.
-fn say(line: &str) {
-    let _ = writeln!(anstream::stderr(), "{line}");
 }

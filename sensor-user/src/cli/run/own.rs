@@ -52,7 +52,7 @@ fn compile(file: &Path, variables: &Variables, audit: bool) -> anyhow::Result<Op
         Err(errors) => (None, errors),
     };
     if !diagnostics.is_empty() {
-        anstream::eprintln!("{}", diagnostics.render(true));
+        crate::cli::remark(&diagnostics.render(true));
     }
     Ok(compiled)
 }

@@ -43,13 +43,13 @@ pub fn run(
             Ok(made) => made,
             // What is wrong with a policy takes lines of its own.
             Err(ClientError::Refused { status: StatusCode::BAD_REQUEST, message }) => {
-                anstream::eprintln!("{message}");
+                crate::cli::remark(&message);
                 return Ok(ExitCode::from(FAILED));
             }
             Err(error) => return Err(error.into()),
         };
         if let Some(warnings) = &made.warnings {
-            anstream::eprintln!("{warnings}");
+            crate::cli::remark(warnings);
         }
         let follow = Follow::begin(client.clone(), made.id).await?;
         let session = Session { client, id: made.id, follow, output, started: Instant::now() };
