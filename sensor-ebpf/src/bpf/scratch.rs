@@ -113,8 +113,7 @@ fn await_storage() {
 
 /// Asks once. Returns 1 to end the loop.
 unsafe extern "C" fn ask(_: u64, _: *mut core::ffi::c_void) -> i64 {
-    // SAFETY: null is no value, and nothing is read.
-    let found = unsafe { SCRATCH.get_or_create(vmlinux::current(), core::ptr::null_mut()) };
+    let found = SCRATCH.get_or_create(vmlinux::current(), core::ptr::null_mut());
     i64::from(!found.is_null())
 }
 
