@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_is_asked_is_counted_apart_from_what_is_refused() {
+        let violations = Violations::default();
+        for verdict in ["ask", "deny", "ask", "audit"] {
+            violations.count("a", "p", "file_open", verdict);
+        }
+        let counts = &lock(&violations.0).counts;
+        let of = |verdict| counts[&("a".to_owned(), "p".to_owned(), "file_open", verdict)];
+        assert_eq!((of("ask"), of("deny"), of("audit")), (2, 1, 1));
+    }
+
+    #[test]
     fn labels_are_escaped() {
         let mut text = Text::default();
         text.value("m", &[("a", "x\"y\\z\n"), ("b", "")], 1.0);
