@@ -166,12 +166,17 @@ fn explain_says_what_a_move_would_give_away() {
 fn a_closed_pipe_is_no_panic() {
     let scratch = Scratch::new("pipe");
     let file = scratch.file("p.yaml", &manifest("  exec:\n  - allow: ['/usr/**']"));
+    let config = scratch.file("p.toml", "");
     for arguments in [
         &["policy", "schema"][..],
         &["policy", "check", "--json", "--stats", &file],
         &["policy", "check", "--stats", &file],
         &["explain", "--policy", &file, "read", "/x"],
         &["explain", "--json", "--policy", &file, "read", "/x"],
+        &["explain", "--policy", &file, "rename", "/x", "/y"],
+        &["completions", "bash"],
+        &["daemon", "--print-config"],
+        &["daemon", "--check-config", "--config", &config],
         &["doctor"],
         &["doctor", "--json"],
     ] {
@@ -183,6 +188,36 @@ fn a_closed_pipe_is_no_panic() {
         let stderr = String::from_utf8(stderr).unwrap();
         assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
         assert_eq!(status.code(), Some(141), "{arguments:?}: {stderr}");
+    }
+}
+
+/// Where nobody reads the errors the exit code is what it is where somebody does.
+#[test]
+fn errors_that_nobody_reads_are_no_panic() {
+    let scratch = Scratch::new("errors");
+    let (bad, socket) = (scratch.file("p.yaml", "{"), scratch.0.join("none"));
+    let socket = socket.to_str().unwrap();
+    for arguments in [
+        &["daemon", "--check-config", "--config", &bad][..],
+        &["explain", "--policy", &bad, "read", "/x"],
+        &["explain", "--policy", &bad, "read"],
+        &["ps", "--socket", socket],
+        &["status", "--socket", socket],
+        &["tail", "--socket", socket],
+        &["policy", "list", "--socket", socket],
+        &["policy", "load", &bad, "--socket", socket],
+        &["run", "--socket", socket, "--policy", &bad, "--", "/bin/true"],
+        &["run", "--socket", socket, "--policy", "none", "--", "/bin/true"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let picket = |to: std::process::Stdio| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_picket"));
+            command.args(arguments).stderr(to).output().unwrap()
+        };
+        let read = picket(std::process::Stdio::piped());
+        assert!(!read.status.success() && !read.stderr.is_empty(), "{arguments:?}: {read:?}");
+        assert_eq!(picket(writer.into()).status, read.status, "{arguments:?}");
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::bail;
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::asking::{self, Daemon};
 use crate::api::client::{Client, ClientError, Events};
@@ -102,6 +104,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut tail = Tail { client, query: args.query(), show };
         tokio::select! {
             done = tail.run() => done.map(|()| ExitCode::SUCCESS),
+            gone = nobody_reads() => Err(gone.into()),
             // As the shell would say it of a program that the signal ended.
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
@@ -109,6 +112,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     })
+}
+
+/// Waits until nobody reads standard output any more: in `picket tail -f | head -1` no other line may come
+/// for hours.
+async fn nobody_reads() -> io::Error {
+    // SAFETY: nothing in this process closes standard output while it is registered.
+    let out = unsafe { AsyncFd::register_with_interest(io::stdout(), Interest::ERROR) };
+    let Ok(out) = out else {
+        // A file, which is there for ever.
+        return std::future::pending().await;
+    };
+    match out.ready(Interest::ERROR).await {
+        Ok(_) => io::ErrorKind::BrokenPipe.into(),
+        Err(error) => error,
+    }
 }
 
 struct Tail {
