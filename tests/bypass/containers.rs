@@ -10,6 +10,7 @@ use sensor_ebpf::hook::Hook;
 use sensor_ebpf::verdict::Verdict;
 
 use crate::arena::{Arena, SECRET, USER};
+use crate::support::container;
 use crate::support::fence::Fence;
 use crate::support::sys::files::{
     chdir, chroot, detached_clone, link, mount, open, open_at, read, rename, symlink, umount,
@@ -224,7 +225,6 @@ fn enter(arena: &Arena) -> Res {
 }
 
 fn overlay(arena: &Arena, lower: &str, upper: &str, scratch: &str, at: &Path) -> Res {
-    let [lower, upper, scratch] = [lower, upper, scratch].map(|name| arena.text(name));
-    let options = format!("lowerdir={lower},upperdir={upper},workdir={scratch}");
-    mount("overlay", at, "overlay", 0, &options)
+    let [lower, upper, scratch] = [lower, upper, scratch].map(|name| arena.at(name));
+    container::overlay(&lower, &upper, &scratch, at)
 }

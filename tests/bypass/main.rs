@@ -13,6 +13,7 @@ mod checks;
 mod containers;
 mod denyall;
 mod errnos;
+mod joining;
 mod mutate;
 mod page;
 mod races;

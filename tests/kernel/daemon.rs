@@ -2,6 +2,7 @@
 
 mod adversity;
 mod attach;
+mod containers;
 mod figures;
 mod lifecycle;
 mod policies;

@@ -47,6 +47,14 @@ const MAKE: [u8; 36] = [
     0x0f, 0x05, // syscall
 ];
 
+/// `for (;;) pause()`.
+const WAIT: [u8; 9] = [0xb8, 34, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
+
+/// A static program that waits until it is ended.
+pub fn waiter() -> Vec<u8> {
+    build(BASE, &WAIT, None, b"")
+}
+
 /// A static program that does nothing, and succeeds.
 pub fn program() -> Vec<u8> {
     build(BASE, &EXIT, None, b"")

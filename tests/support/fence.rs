@@ -14,6 +14,7 @@ use sensor_user::engine::Engine;
 use sensor_user::engine::stream::Stream;
 use sensor_user::event::Event;
 use sensor_user::kernel::load::Tags;
+use sensor_user::kernel::rules::TagRules;
 use sensor_user::policy::{Compiled, Options, RuleInfo, Source, Variables, compile};
 use sensor_user::policy_host::LocalHost;
 use tokio::runtime::Runtime;
@@ -53,6 +54,8 @@ pub struct World {
     free: Vec<Tag>,
     /// Agents of the test that is running.
     used: Vec<Tag>,
+    /// Whether there is a rule for tagging.
+    ruled: bool,
     _runtime: Runtime,
 }
 
@@ -73,6 +76,7 @@ pub struct Fence(MutexGuard<'static, Option<World>>);
 
 impl Drop for Fence {
     fn drop(&mut self) {
+        self.tag_nobody();
         let world = self.world();
         let used = std::mem::take(&mut world.used);
         if std::thread::panicking() {
@@ -103,6 +107,7 @@ impl World {
             lost: HashMap::new(),
             free: Vec::new(),
             used: Vec::new(),
+            ruled: false,
             _runtime: runtime,
         }
     }
@@ -172,6 +177,21 @@ impl Fence {
     pub fn auditing_agent(&mut self, dir: impl AsRef<Path>, spec: &str) -> Agent {
         let policy = policy(dir.as_ref(), spec, true);
         self.world().add(policy)
+    }
+
+    /// Has whoever runs a program or forks in a cgroup be of the agent, for as long as the fence is held.
+    pub fn tag_cgroup(&mut self, agent: &Agent, cgroup: &Path) {
+        let mut rules = TagRules::default();
+        rules.add_cgroup(fs::metadata(cgroup).unwrap().ino(), agent.tag).unwrap();
+        self.world().engine.put_rules(&rules).unwrap();
+        self.world().ruled = true;
+    }
+
+    /// Takes [`tag_cgroup`](Self::tag_cgroup) back.
+    pub fn tag_nobody(&mut self) {
+        if std::mem::take(&mut self.world().ruled) {
+            self.world().engine.put_rules(&TagRules::default()).unwrap();
+        }
     }
 
     /// Cuts an agent off from what its processes opened before they had its tag.

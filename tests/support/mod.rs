@@ -3,7 +3,7 @@
 //!
 //! [`fence`] is the loaded kernel side, [`child`] a process that does what it is told, [`expect`]
 //! an event as it should be, [`place`] a directory of one's own, [`sys`] the system calls, [`elf`]
-//! small programs, [`daemon`] the program itself. [`case`] and [`trial`] are the situations that
+//! small programs, [`container`] a container and the ways into it, [`daemon`] the program itself. [`case`] and [`trial`] are the situations that
 //! everything is tried in: before it is tagged, inside, outside.
 
 #![allow(dead_code, reason = "each of the two programs needs a part of it")]
@@ -11,6 +11,7 @@
 pub mod bystander;
 pub mod case;
 pub mod child;
+pub mod container;
 pub mod daemon;
 pub mod elf;
 pub mod expect;

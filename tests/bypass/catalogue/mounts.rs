@@ -13,8 +13,8 @@ use crate::support::sys::Res;
 use crate::support::sys::files::{
     chdir, chroot, detached_clone, mount, open, open_at, read, umount,
 };
-use crate::support::sys::mounts::{Tmpfs, pivot_root, remount};
-use crate::support::sys::process::{clone, exit, in_child, pidfd, wait};
+use crate::support::sys::mounts::{Tmpfs, pivot_root, remount, setns};
+use crate::support::sys::process::{clone, exit, exit_with, in_child, outcome, pidfd, wait};
 use crate::sys::mounts;
 use crate::victim::{self, Victim};
 
@@ -278,8 +278,8 @@ pub const ROWS: &[Row] = &[
                     a.take_file(a.secret())
                 }),
                 way("clone", |a| match clone(libc::CLONE_NEWNS)? {
-                    None => exit(a.take_file(a.secret()).map_or_else(|errno| errno.0, |()| 0)),
-                    Some(child) => crate::sys::process::outcome(wait(child)),
+                    None => exit_with(a.take_file(a.secret())),
+                    Some(child) => outcome(wait(child)),
                 }),
             ],
             ..MOUNTING
@@ -296,12 +296,12 @@ pub const ROWS: &[Row] = &[
             happened: Arena::looted,
             ways: &[
                 way("pidfd", |a| {
-                    mounts::enter(&pidfd(a.victim.get())?, libc::CLONE_NEWNS | libc::CLONE_NEWPID)?;
+                    setns(&pidfd(a.victim.get())?, libc::CLONE_NEWNS | libc::CLONE_NEWPID)?;
                     a.take(SECRET.as_bytes())
                 }),
                 way("/proc/PID/ns", |a| {
                     let namespace = open(victim::entry(a, "ns/mnt"), libc::O_RDONLY)?;
-                    mounts::enter(&namespace, libc::CLONE_NEWNS)?;
+                    setns(&namespace, libc::CLONE_NEWNS)?;
                     a.take(SECRET.as_bytes())
                 })
                 .errno(libc::EACCES),

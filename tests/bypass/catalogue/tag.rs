@@ -13,10 +13,9 @@ use crate::arena::Arena;
 use crate::row::{ATTACK, Attack, Control, Row, way};
 use crate::support::sys::files::{open, write};
 use crate::support::sys::process::{
-    Ended, become_user, clone, exec, exit, in_child, set_name, setsid,
+    Ended, become_user, born_into, clone, exec, exit, in_child, outcome, set_name, setsid,
 };
 use crate::support::sys::{Errno, Res};
-use crate::sys::process;
 
 /// A program that ends with 1 where it fails.
 const CP: &str = "/usr/bin/cp";
@@ -161,11 +160,18 @@ pub const ROWS: &[Row] = &[
             right: Rights::KERNEL,
             ways: &[way("clone3", |a| {
                 let group = open(cgroup("made"), libc::O_PATH | libc::O_DIRECTORY)?;
-                process::outcome(process::clone_into(&group, || a.take_file(a.secret())))
+                born_into(&group, || a.take_file(a.secret()))
             })
             .errno(libc::EACCES)],
             ..ATTACK
         },
+    ),
+    Row::tested(
+        907,
+        "Free in a container that a rule covers, as a program that somebody outside runs there (`docker exec`)",
+        "Its cgroup tags it before its first instruction, in whatever order it joins; paths are the container's",
+        crate::joining::HOOKS,
+        crate::joining::who_joins_is_tagged,
     ),
     Row::tested(
         911,
@@ -195,7 +201,7 @@ fn sibling(arena: &Arena, flags: i32) -> Res {
         Some(_) => {
             let mut errno = [0; 4];
             crate::support::sys::files::read_next(&out, &mut errno)?;
-            process::outcome(Ok(Ended::Code(i32::from_le_bytes(errno))))
+            outcome(Ok(Ended::Code(i32::from_le_bytes(errno))))
         }
     })
 }

@@ -12,11 +12,6 @@ pub fn unshare(what: i32) -> Res {
     sys!(SYS_unshare, what).map(drop)
 }
 
-/// `setns(2)`.
-pub fn enter(namespace: &OwnedFd, kind: i32) -> Res {
-    sys!(SYS_setns, namespace.as_raw_fd(), kind).map(drop)
-}
-
 /// `move_mount(2)` of a mount that hangs nowhere.
 pub fn hang(mount: &OwnedFd, at: &Path) -> Res {
     const F_EMPTY_PATH: u32 = 4;

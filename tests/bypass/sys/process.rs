@@ -3,8 +3,8 @@
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
 use super::owned;
-use crate::support::sys::process::{Ended, exit, wait};
-use crate::support::sys::{Errno, Mut, Ref, Res, Word as _, sys};
+use crate::support::sys::process::{exit, wait};
+use crate::support::sys::{Mut, Ref, Res, Word as _, sys};
 
 /// `setpriority(2)` of a process.
 pub fn renice(pid: i32, nice: i32) -> Res {
@@ -102,30 +102,6 @@ pub fn notify_owner(file: &OwnedFd, pid: i32, signal: i32) -> Res {
     const F_SETSIG: i32 = 10;
     sys!(SYS_fcntl, file, F_SETSIG, signal)?;
     sys!(SYS_fcntl, file, libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK).map(drop)
-}
-
-/// `clone3(2)` into a cgroup, of which a descriptor is given: how the child ended. The child runs
-/// `body`.
-pub fn clone_into(cgroup: &OwnedFd, body: impl FnOnce() -> Res) -> Res<Ended> {
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    // `struct clone_args` of the version that has a cgroup.
-    let mut args = [0_u64; 11];
-    args[0] = CLONE_INTO_CGROUP;
-    args[4] = libc::SIGCHLD as u64;
-    args[10] = cgroup.as_raw_fd() as u64;
-    match sys!(SYS_clone3, Ref(&args), size_of_val(&args))? {
-        0 => exit(body().map_or_else(|errno| errno.0, |()| 0)),
-        pid => wait(pid as i32),
-    }
-}
-
-/// An exit code as `in_child` makes one.
-pub fn outcome(ended: Res<Ended>) -> Res {
-    match ended? {
-        Ended::Code(0) => Ok(()),
-        Ended::Code(errno) => Err(Errno(errno)),
-        Ended::Signal(_) => Err(Errno(libc::EINTR)),
-    }
 }
 
 /// `move_pages(2)`: asks where a page of another process is.

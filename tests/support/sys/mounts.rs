@@ -1,5 +1,6 @@
 //! Mounts and roots.
 
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::files::{HERE, mount, umount, unshare_mounts};
@@ -15,6 +16,11 @@ pub fn in_own_mounts(body: impl FnOnce() -> Res) -> Res {
 /// `unshare(2)` of the user namespace.
 pub fn unshare_users() -> Res {
     sys!(SYS_unshare, libc::CLONE_NEWUSER).map(drop)
+}
+
+/// `setns(2)`, by a file of a namespace or by a process.
+pub fn setns(namespace: &OwnedFd, kinds: i32) -> Res {
+    sys!(SYS_setns, namespace.as_raw_fd(), kinds).map(drop)
 }
 
 /// Mounts a directory on itself (`mount(2)`, `MS_BIND`).

@@ -80,12 +80,25 @@ pub fn wait(pid: i32) -> Res<Ended> {
 /// Runs `body` in a child of its own and gives its answer.
 pub fn in_child(body: impl FnOnce() -> Res) -> Res {
     match fork()? {
-        None => exit(body().map_or_else(|errno| errno.0, |()| 0)),
+        None => exit_with(body()),
         Some(pid) => match wait(pid)? {
-            Ended::Code(0) => Ok(()),
-            Ended::Code(code) => Err(Errno(code)),
             Ended::Signal(signal) => panic!("a child was ended by signal {signal}"),
+            ended => outcome(Ok(ended)),
         },
+    }
+}
+
+/// Ends the process so that [`outcome`] gives this answer.
+pub fn exit_with(answer: Res) -> ! {
+    exit(answer.map_or_else(|errno| errno.0, |()| 0))
+}
+
+/// The answer of a child that ended with it as its exit code; `EINTR` where a signal ended it.
+pub fn outcome(ended: Res<Ended>) -> Res {
+    match ended? {
+        Ended::Code(0) => Ok(()),
+        Ended::Code(errno) => Err(Errno(errno)),
+        Ended::Signal(_) => Err(Errno(libc::EINTR)),
     }
 }
 
@@ -313,4 +326,17 @@ pub fn clone_into(cgroup: &OwnedFd) -> Res<Option<i32>> {
     args[10] = cgroup.as_raw_fd() as u64;
     let pid = sys!(SYS_clone3, Ref(&args), size_of_val(&args))?;
     Ok(if pid == 0 { None } else { Some(pid as i32) })
+}
+
+/// Runs `body` in a child that is born into a cgroup, and gives its answer.
+pub fn born_into(cgroup: &OwnedFd, body: impl FnOnce() -> Res) -> Res {
+    match clone_into(cgroup)? {
+        None => exit_with(body()),
+        Some(pid) => outcome(wait(pid)),
+    }
+}
+
+/// `unshare(2)` of the pid namespace, for the children.
+pub fn unshare_pids() -> Res {
+    sys!(SYS_unshare, libc::CLONE_NEWPID).map(drop)
 }
