@@ -11,6 +11,7 @@ mod file_mprotect;
 mod file_open;
 mod file_permission;
 mod file_receive;
+mod file_send_sigiotask;
 mod inode_create;
 mod inode_file_setattr;
 mod inode_init_security_anon;

@@ -11,6 +11,7 @@ pub mod net;
 pub mod process;
 pub mod queues;
 pub mod ring;
+pub mod storage;
 
 use std::ffi::{CString, OsStr};
 use std::fmt;

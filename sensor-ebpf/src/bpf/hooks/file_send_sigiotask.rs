@@ -15,14 +15,24 @@ use crate::bpf::vmlinux::Task;
 
 #[lsm(hook = "file_send_sigiotask")]
 pub fn file_send_sigiotask(ctx: LsmContext) -> i32 {
-    const HOOK: Hook = Hook::FILE_SEND_SIGIOTASK;
+    let target = Task(ctx.arg(0));
     // One of its threads may be meant (`F_OWNER_TID`), which has no tag of its own.
-    match tag::effective(Task(ctx.arg(0))) {
-        Ok(Some(Tag::SENTRY)) => -HOOK.errno(),
-        Ok(_) => 0,
+    if is_sentry(target) || is_sentry(target.leader()) {
+        -Hook::FILE_SEND_SIGIOTASK.errno()
+    } else {
+        0
+    }
+}
+
+/// Whether a task is known to be Picket's own. One of which that cannot be found out is somebody else's,
+/// who may well have no tag: nobody without one is refused because of a fault.
+#[inline(always)]
+fn is_sentry(task: Task) -> bool {
+    match tag::of(task) {
+        Ok(tag) => tag == Some(Tag::SENTRY),
         Err(fault) => {
-            judge::count(HOOK, fault);
-            -HOOK.errno()
+            judge::count(Hook::FILE_SEND_SIGIOTASK, fault);
+            false
         }
     }
 }
