@@ -1,8 +1,12 @@
 //! 400s, third part: objects that are shared with somebody outside.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
@@ -14,7 +18,7 @@ use crate::support::fence::Fence;
 use crate::support::place;
 use crate::support::sys::ipc::Kind;
 use crate::support::sys::{Errno, Res};
-use crate::sys::{files, ipc, kernel};
+use crate::sys::{bpf, files, ipc, kernel};
 
 /// Objects of System V that somebody outside has made.
 const SYSTEM_V: Attack =
@@ -26,8 +30,8 @@ const KEYS: Attack =
 
 /// The key of objects that must stay.
 const KEY: i32 = 0x7037;
-/// Bits that an object's number has in a note.
-const NUMBER: i64 = 21;
+/// Numbers of the objects that are there to be removed; children are born with them.
+static NUMBERS: [AtomicI64; 3] = [const { AtomicI64::new(0) }; 3];
 
 pub const ROWS: &[Row] = &[
     Row::stopped(
@@ -135,11 +139,13 @@ pub const ROWS: &[Row] = &[
             hook: Hook::SHM_SHMCTL,
             right: Rights::PROCESS,
             control: Control::Root("they are root's"),
-            prepare: |arena| {
+            prepare: |_| {
                 let memory = ipc::shared_memory(KEY, true).unwrap();
                 let queue = ipc::queue(KEY, true).unwrap();
                 let semaphore = ipc::semaphore(KEY, true).unwrap();
-                arena.note.set((memory | queue << NUMBER | semaphore << (2 * NUMBER)) as u64);
+                for (slot, number) in NUMBERS.iter().zip([memory, queue, semaphore]) {
+                    slot.store(number, Ordering::SeqCst);
+                }
                 Box::new((
                     Removed(memory, ipc::remove_memory),
                     Removed(queue, ipc::remove_queue),
@@ -152,10 +158,10 @@ pub const ROWS: &[Row] = &[
                     || ipc::semaphore(KEY, false).is_err()
             },
             ways: &[
-                way("shmctl", |a| ipc::remove_memory(number(a, 0))),
-                way("msgctl", |a| ipc::remove_queue(number(a, 1)))
+                way("shmctl", |_| ipc::remove_memory(number(0))),
+                way("msgctl", |_| ipc::remove_queue(number(1)))
                     .by(Hook::MSG_QUEUE_MSGCTL, Rights::PROCESS),
-                way("semctl", |a| ipc::remove_semaphore(number(a, 2)))
+                way("semctl", |_| ipc::remove_semaphore(number(2)))
                     .by(Hook::SEM_SEMCTL, Rights::PROCESS),
             ],
             ..SYSTEM_V
@@ -190,9 +196,9 @@ pub const ROWS: &[Row] = &[
     Row::tested(
         439,
         "So many System V objects made and removed that there is no room for marks",
-        "A mark goes with its object",
+        "A mark goes with its object, and its room is there for the next",
         &[Hook::SHM_FREE_SECURITY, Hook::MSG_QUEUE_FREE_SECURITY, Hook::SEM_FREE_SECURITY],
-        room_is_given_back,
+        marks_go_with_their_objects,
     ),
     Row::stopped(
         441,
@@ -311,31 +317,54 @@ fn own_objects_are_known() {
     fence.quiet(&agent);
 }
 
-/// Many more objects than there is room for, a few at a time.
-fn room_is_given_back() {
+/// Of each kind some objects are made and removed: marks are there as long as they are.
+fn marks_go_with_their_objects() {
+    const OBJECTS: usize = 8;
     let mut fence = Fence::up();
     let agent = fence.agent("/var/tmp", VAULT_ONLY);
+    let marks = bpf::map_called("IPC_MAKERS").unwrap();
     for kind in Kind::ALL {
-        let mut child = fence.tagged(&agent, |_| -> Res {
-            let mut refused = 0;
-            for _ in 0..sensor_ebpf::limits::IPC_MAX + 100 {
-                match kind.make(libc::IPC_PRIVATE) {
-                    Ok(id) => kind.remove(id)?,
-                    // Until the kernel has freed the last ones.
-                    Err(Errno(libc::ENOMEM)) if refused < 500 => {
-                        refused += 1;
-                        std::thread::sleep(std::time::Duration::from_millis(20));
-                    }
-                    Err(other) => return Err(other),
+        let before = settled(&marks);
+        let objects: RefCell<Vec<i64>> = RefCell::default();
+        let mut child = fence.tagged(&agent, |step| -> Res {
+            let mut objects = objects.borrow_mut();
+            if step == 0 {
+                for _ in 0..OBJECTS {
+                    objects.push(kind.make(libc::IPC_PRIVATE)?);
                 }
+                return Ok(());
             }
-            Ok(())
+            objects.drain(..).try_for_each(|id| kind.remove(id))
         });
         assert_eq!(child.try_to(0), Ok(()), "{kind:?}");
+        assert_eq!(marked(&marks).difference(&before).count(), OBJECTS, "{kind:?} marked");
+        assert_eq!(child.try_to(1), Ok(()), "{kind:?}");
+        // The kernel frees them when nobody can be looking any more.
+        let gone = (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            marked(&marks).is_subset(&before)
+        });
+        let left = marked(&marks).difference(&before).count();
+        assert!(gone, "{kind:?}: {left} of {OBJECTS} marks are left when all objects are gone");
     }
 }
 
-/// One of the numbers in the note.
-fn number(arena: &Arena, index: i64) -> i64 {
-    arena.note.get() as i64 >> (index * NUMBER) & ((1 << NUMBER) - 1)
+/// Marks, as soon as those of objects that are being freed are gone.
+fn settled(marks: &OwnedFd) -> BTreeSet<u64> {
+    let mut before = marked(marks);
+    for _ in 0..10 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        before = marked(marks);
+    }
+    before
+}
+
+/// Addresses that bear a mark.
+fn marked(marks: &OwnedFd) -> BTreeSet<u64> {
+    bpf::keys(marks).unwrap().into_iter().collect()
+}
+
+/// One of the numbers.
+fn number(index: usize) -> i64 {
+    NUMBERS[index].load(Ordering::SeqCst)
 }

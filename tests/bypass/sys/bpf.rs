@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use super::owned;
-use crate::support::sys::{Mut, Ref, Res, Word as _, c_path, sys};
+use crate::support::sys::{Errno, Mut, Ref, Res, Word as _, c_path, sys};
 
 const PROG_GET_NEXT_ID: i32 = 11;
 const PROG_GET_FD_BY_ID: i32 = 13;
@@ -69,4 +69,49 @@ pub fn pin(map: &OwnedFd, path: &Path) -> Res {
     let path = c_path(path);
     let attributes = (path.word() as u64, map.as_raw_fd(), 0_u32);
     sys!(SYS_bpf, OBJ_PIN, Ref(&attributes), size_of_val(&attributes)).map(drop)
+}
+
+/// The map with this name, of which there must be one.
+pub fn map_called(name: &str) -> Res<OwnedFd> {
+    let (mut found, mut id) = (Vec::new(), 0);
+    loop {
+        id = match next_id(true, id) {
+            Ok(next) => next,
+            Err(Errno(libc::ENOENT)) => break,
+            Err(other) => return Err(other),
+        };
+        // One that goes meanwhile is none of ours.
+        let Ok(map) = map(id) else { continue };
+        if map_name(&map)? == name {
+            found.push(map);
+        }
+    }
+    assert_eq!(found.len(), 1, "maps called {name}");
+    Ok(found.remove(0))
+}
+
+/// A map's name, which the kernel cuts after 15 bytes.
+fn map_name(map: &OwnedFd) -> Res<String> {
+    // `struct bpf_map_info` up to and with its name, which begins at 24.
+    let mut info = [0_u8; 40];
+    let attributes = (map.as_raw_fd(), size_of_val(&info) as u32, Mut(&mut info).word() as u64);
+    sys!(SYS_bpf, OBJ_GET_INFO_BY_FD, Ref(&attributes), size_of_val(&attributes))?;
+    let name = info[24..].split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+/// The keys of a map whose keys are 64 bits.
+pub fn keys(map: &OwnedFd) -> Res<Vec<u64>> {
+    const MAP_GET_NEXT_KEY: i32 = 4;
+    let mut found: Vec<u64> = Vec::new();
+    loop {
+        let (last, mut next) = (found.last().copied().unwrap_or(0), 0_u64);
+        let from = if found.is_empty() { 0 } else { Ref(&last).word() };
+        let attributes = [map.as_raw_fd() as u64, from as u64, Mut(&mut next).word() as u64];
+        match sys!(SYS_bpf, MAP_GET_NEXT_KEY, Ref(&attributes), size_of_val(&attributes)) {
+            Ok(_) => found.push(next),
+            Err(Errno(libc::ENOENT)) => return Ok(found),
+            Err(other) => return Err(other),
+        }
+    }
 }
