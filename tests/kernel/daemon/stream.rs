@@ -140,8 +140,7 @@ fn hammer(home: &Home, place: &Place) -> Child {
 
 #[test]
 fn violations_from_eight_agents_at_full_speed_are_accounted_for_exactly() {
-    // As many thousands for each agent; a million in all where there is time for it.
-    let thousands = setting("PICKET_VIOLATIONS", 8000) as u32 / 8000;
+    let thousands = setting("PICKET_VIOLATIONS", 1_000_000) as u32 / 8000;
     let place = Place::on_disk("stream_flood");
     let home = Home::new("stream-flood");
     home.policy("reader", &reads_public(&place));
