@@ -1,6 +1,7 @@
 //! What must be so whatever happens: the forbidden never goes through, the allowed never fails.
-//! `PICKET_TIMES` makes it so many times as long; from 2 on the program is also upgraded and back, which
-//! takes a minute under emulation (the tests of the package do it each time).
+//! `PICKET_PROOF` says how often the policy changes after each restart; where that is as often as
+//! [`FULL`], the program is also upgraded and back, which takes a minute under emulation (the tests of the
+//! package do it each time).
 
 use std::fs;
 use std::path::Path;
@@ -88,8 +89,12 @@ struct Trials<'a> {
     taken: usize,
 }
 
-/// How many reloads follow each restart.
-const RELOADS: usize = 20;
+/// How often one daemon follows another: fifty that were killed, and five that were told to stop.
+const RESTARTS: usize = 55;
+
+/// How many reloads follow each restart, where there is little time, and where there is much.
+const RELOADS: usize = 2;
+const FULL: usize = 18;
 
 /// Less than a table takes, and enough for everything else.
 const SCARCE: u64 = 3 << 20;
@@ -185,7 +190,7 @@ fn refused_for_memory(daemon: &Daemon, before: &str) -> Result<(), ClientError> 
 
 #[test]
 fn the_forbidden_never_goes_through_and_the_allowed_never_fails() {
-    let times = setting("PICKET_TIMES", 1);
+    let reloads = setting("PICKET_PROOF", RELOADS);
     let place = Place::on_disk("daemon_proof");
     let home = Home::new("proof");
     let disk = SmallDisk::mount(place.at("log"));
@@ -203,10 +208,10 @@ fn the_forbidden_never_goes_through_and_the_allowed_never_fails() {
     let mut trials =
         Trials { home: &home, place: &place, agent, ward, clock, texts: 0, refused: 0, taken: 0 };
     let (daemon, counts) = while_looping(children, &stop, || {
-        for round in 0..5 * times {
-            daemon = trials.restart(daemon, round % 2 == 0);
-            for reload in 0..RELOADS {
-                match reload {
+        for round in 0..RESTARTS {
+            daemon = trials.restart(daemon, round % 11 != 10);
+            for _ in 0..reloads {
+                match trials.texts % 20 {
                     5 => trials.clock.forth(),
                     10 => trials.clock.back(),
                     15 => trials.clock.right(),
@@ -215,11 +220,11 @@ fn the_forbidden_never_goes_through_and_the_allowed_never_fails() {
                 let done = trials.reload(&daemon);
                 assert!(done.problems.is_empty(), "{done:?}");
             }
-            if round % 5 == 2 {
+            if round % 10 == 2 {
                 daemon = trials.starve(daemon);
             }
         }
-        if times > 1 {
+        if reloads >= FULL {
             let other = other_build(place.path());
             let object = daemon.status().object;
             daemon = trials.upgrade(daemon, &other);
@@ -231,9 +236,9 @@ fn the_forbidden_never_goes_through_and_the_allowed_never_fails() {
         daemon
     });
     say(&format!(
-        "over {} restarts and {} texts four processes tried the forbidden and the allowed {} times each; \
+        "over {} restarts (50 after a kill) and {} texts four processes tried the forbidden and the allowed {} times each; \
          went through: 0, failed: 0; faults: {:?}; memory was refused {} times, and took the daemon {}",
-        5 * times,
+        RESTARTS,
         trials.texts,
         counts.iter().sum::<i64>(),
         daemon.status().faults,

@@ -63,7 +63,19 @@ const PREEMPTION: &str = "preempt=full";
 const RACES: u64 = 6;
 
 /// What the tests take from the environment: where random ones begin, and how long they go on.
-const HANDED_ON: [&str; 4] = ["PICKET_SEED", "PICKET_TIMES", "PICKET_VIOLATIONS", "PICKET_RELOADS"];
+const HANDED_ON: [&str; 5] =
+    ["PICKET_SEED", "PICKET_TIMES", "PICKET_VIOLATIONS", "PICKET_RELOADS", PROOF];
+
+/// How often the policy changes between two restarts of the daemon's proof.
+const PROOF: &str = "PICKET_PROOF";
+
+/// Where it changes a thousand times in all, and the daemon is upgraded meanwhile, with what every change must
+/// pass. That takes minutes.
+const PROOF_KERNEL: Kernel = Kernel::V6_12;
+const FULL_PROOF: &str = "18";
+
+/// What it takes at most.
+const PROOF_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// How long one kernel may take. Under emulation on a busy machine a run takes minutes. `PICKET_TIMES` makes
 /// it so many times as long.
@@ -96,7 +108,7 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
     }
     let needs: Vec<_> = choice.kernels.iter().map(|kernel| Need::Kernel(*kernel)).collect();
     setup::ensure(&[&[Need::Machine], &needs[..]].concat())?;
-    let jobs: Vec<_> = found
+    let mut jobs: Vec<_> = found
         .iter()
         .flat_map(|(suite, programs, known)| {
             let job =
@@ -105,6 +117,7 @@ pub fn run(choice: &Choice<'_>, summary: &mut Summary) -> Result<()> {
         })
         .filter(|job| !choice.brief || job.suite != Suite::Bypass || job.kernel == CATALOGUE_KERNEL)
         .collect();
+    jobs.sort_by_key(|job| job.suite != Suite::Kernel || job.kernel != PROOF_KERNEL);
     let labelled = jobs.len() > 1 && choice.lanes > 1;
     for part in lanes::run(choice.lanes, &jobs, |job| on(job, choice, labelled))? {
         summary.join(part);
@@ -130,13 +143,15 @@ fn on(job: &Job<'_>, choice: &Choice<'_>, labelled: bool) -> Result<Summary> {
     let start = Instant::now();
     let times = env::var("PICKET_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
     let longer = Duration::from_secs(u64::from(choice.soak.unwrap_or(0)) * RACES);
-    let mut machine = suite.machine(kernel, programs)?.timeout(TIME * times + longer);
+    let mut machine = suite.machine(kernel, programs)?.timeout(TIME * times + longer + PROOF_TIME);
     if let Some(seconds) = choice.soak {
         machine = machine.env("PICKET_SOAK", seconds.to_string());
     }
     for name in HANDED_ON {
         if let Some(value) = env::var_os(name) {
             machine = machine.env(name, value);
+        } else if name == PROOF && choice.filter.is_none() && kernel == PROOF_KERNEL {
+            machine = machine.env(PROOF, FULL_PROOF);
         }
     }
     // One after the other, so that the output of each stands by itself; each has the fence to
