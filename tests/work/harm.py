@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,10 @@ ALL = BOUNDED + [
     "test_sqlite3",
     "test_venv",
 ]
+# What no policy gives. It is no harm where the outcome is the same: the guest has no module for the
+# families that test_socket asks for, so nobody gets them.
+NEVER = {"kernel_module_request"}
+UDPLITE = 136  # IPPROTO_UDPLITE
 AGAIN = 2  # how often what differs is run again
 
 
@@ -120,6 +125,7 @@ def cpython(side, module, patience, only=()):
         "--junit-xml",
         report,
         *(word for name in only for word in ("-m", name)),
+        *(word for name in without(module) for word in ("-i", name)),
         module,
     ]
     code, out = side.run(command, work, patience)
@@ -136,6 +142,17 @@ def cpython(side, module, patience, only=()):
         pass
     outcomes["(the whole)"] = f"code {code}"
     return outcomes, out
+
+
+def without(module):
+    """Patterns of tests that say nothing on this kernel, on either side."""
+    if module == "test_socket":
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM, UDPLITE).close()
+        except OSError:
+            # Linux 7 has no UDP-Lite. The tests for it then fail in two threads at once, and one run in
+            # some has the whole module crash.
+            yield "*UDPLITE*"
 
 
 RANK = ["", "passed", "skipped", "failure", "error"]
@@ -173,7 +190,8 @@ def compare(module, free, fenced, patience, bounded):
     started = time.monotonic()
     found, said_fenced = what(fenced, module, patience)
     took.append(time.monotonic() - started)
-    violations = collections.Counter(brief(event) for event in fenced.violations)
+    refused = [event for event in fenced.violations if event["op"] not in NEVER]
+    violations = collections.Counter(brief(event) for event in refused)
     harm = [f"{count} times: {text}" for text, count in violations.items()]
     differ, unsteady = differences(reference, found), []
     for _ in range(AGAIN):
@@ -195,6 +213,8 @@ def compare(module, free, fenced, patience, bounded):
     counts = collections.Counter(reference.values())
     told = "".join(f", {counts[kind]} {kind}" for kind in RANK[1:] if counts[kind])
     note = f"{tests} outcomes{told}; {took[0]:.0f} s, under Picket {took[1]:.0f} s"
+    if len(refused) < len(fenced.violations):
+        note += f"; {len(fenced.violations) - len(refused)} times what no policy allows"
     if unsteady:
         note += f"; unsteady by themselves: {', '.join(sorted(set(unsteady)))}"
     return harm, note
