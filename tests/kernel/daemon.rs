@@ -1,10 +1,12 @@
 //! `picket daemon` itself, as a program: what it enforces, and what outlives it.
 
+mod adoption;
 mod adversity;
 mod attach;
 mod containers;
 mod figures;
 mod lifecycle;
+mod pipes;
 mod policies;
 mod prompt;
 mod proof;

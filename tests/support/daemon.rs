@@ -198,7 +198,29 @@ impl Home {
     /// The same of another build.
     #[track_caller]
     pub fn start_as(&self, program: &Path) -> Daemon {
-        let process = self.spawn(program);
+        self.wait_for(self.spawn(program))
+    }
+
+    /// The same with standard output and error that nobody reads.
+    #[track_caller]
+    pub fn start_unheard(&self) -> Daemon {
+        let mut command = self.command(Path::new(PICKET));
+        let (_, out) = std::io::pipe().unwrap();
+        let (_, err) = std::io::pipe().unwrap();
+        self.wait_for(command.stdout(out).stderr(err).spawn().unwrap())
+    }
+
+    /// The same, started by a program that takes its command as its last arguments and becomes it.
+    #[track_caller]
+    pub fn start_under(&self, words: &[&str]) -> Daemon {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(PICKET).args(["daemon", "--config"]).arg(self.config());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.wait_for(command.spawn().unwrap())
+    }
+
+    #[track_caller]
+    fn wait_for(&self, process: Process) -> Daemon {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = Client::new(Some(&self.socket()));
         let mut daemon = Daemon { process, client, runtime, over: false };
@@ -228,10 +250,14 @@ impl Home {
     fn spawn(&self, program: &Path) -> Process {
         let path = self.root.join("printed");
         let printed = File::options().append(true).create(true).open(path).unwrap();
+        let mut command = self.command(program);
+        command.stdout(printed.try_clone().unwrap()).stderr(printed).spawn().unwrap()
+    }
+
+    fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command.args(["daemon", "--config"]).arg(self.config());
-        command.stdin(Stdio::null()).stdout(printed.try_clone().unwrap()).stderr(printed);
-        command.spawn().unwrap()
+        command.args(["daemon", "--config"]).arg(self.config()).stdin(Stdio::null());
+        command
     }
 
     /// Runs a verb of the program with this daemon's socket in the environment.
@@ -244,7 +270,8 @@ impl Home {
         self.verb(arguments).uid(uid).gid(uid).current_dir("/").output().unwrap()
     }
 
-    fn verb(&self, arguments: &[&str]) -> Command {
+    /// A verb that has not been started.
+    pub fn verb(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PICKET);
         command.args(arguments).env("PICKET_SOCKET", self.socket()).stdin(Stdio::null());
         command
