@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod directory;
 mod emit;
+mod foreign;
 mod hooks;
 mod ipc;
 mod judge;

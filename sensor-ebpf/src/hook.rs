@@ -6,14 +6,15 @@
 pub struct Hook(pub u32);
 
 macro_rules! hooks {
-    ($($name:ident = $id:literal, $text:literal, $errno:ident $(, since $since:literal)?;)*) => {
+    ($($name:ident = $id:literal, $text:literal, $errno:ident
+        $(, since $since:literal)? $(, on $on:literal)?;)*) => {
         impl Hook {
             $(
                 #[doc = concat!("`", $text, "`; refuses with `-", stringify!($errno), "`.")]
                 pub const $name: Hook = Hook($id);
             )*
 
-            /// Every hook that is attached where the kernel has it, with the kernel's name for it, in
+            /// Every hook that is attached where the kernel has it, with the name of its program, in
             /// attach order.
             pub const ALL: &'static [(Hook, &'static str)] = &[$((Hook::$name, $text)),*];
 
@@ -25,6 +26,16 @@ macro_rules! hooks {
                 match self {
                     $($(Hook::$name => Some($since),)?)*
                     _ => None,
+                }
+            }
+
+            /// The kernel's hook that the program called `name` is attached to: of the same name, but
+            /// where a hook has two programs.
+            #[must_use]
+            pub fn point(name: &str) -> &str {
+                match name {
+                    $($($text => $on,)?)*
+                    same => same,
                 }
             }
 
@@ -142,12 +153,20 @@ hooks! {
     SHM_SHMCTL = 96, "shm_shmctl", EPERM;
     MSG_QUEUE_MSGCTL = 97, "msg_queue_msgctl", EPERM;
     SEM_SEMCTL = 98, "sem_semctl", EPERM;
+    SOCKET_SENDMSG_UNIX = 99, "socket_sendmsg_unix", EACCES, on "socket_sendmsg";
+    FILE_RECEIVE_INET = 100, "file_receive_inet", EACCES, on "file_receive";
+    FILE_WRITE_INET = 101, "file_write_inet", EACCES, on "file_permission";
 }
 
 impl Hook {
     /// Hooks that everybody on the machine runs through all the time, and that only few agents need:
     /// loaded with the others, and attached only while there is such an agent.
-    pub const ON_DEMAND: &'static [Hook] = &[Hook::FILE_PERMISSION, Hook::FILE_TRUNCATE];
+    pub const ON_DEMAND: &'static [Hook] = &[
+        Hook::FILE_PERMISSION,
+        Hook::FILE_TRUNCATE,
+        Hook::SOCKET_SENDMSG_UNIX,
+        Hook::FILE_WRITE_INET,
+    ];
 
     /// Whether it is one of [`Hook::ON_DEMAND`].
     #[must_use]
@@ -155,7 +174,7 @@ impl Hook {
         Self::ON_DEMAND.contains(&self)
     }
 
-    /// The hook that the kernel calls `name`.
+    /// The hook whose program is called `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Hook> {
         let found = Self::ALL.iter().find(|(_, known)| *known == name)?;
@@ -165,7 +184,7 @@ impl Hook {
     /// Room for hooks in the fault counters.
     pub const MAX: u32 = 128;
 
-    /// The kernel's name for it.
+    /// The name of its program, which is the kernel's for the hook; see [`point`](Self::point).
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         let found = Self::ALL.iter().find(|(hook, _)| *hook == self)?;

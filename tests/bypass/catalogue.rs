@@ -3,6 +3,7 @@
 mod attributes;
 mod changes;
 mod code;
+mod connections;
 mod deputies;
 mod descriptors;
 mod files;
@@ -70,6 +71,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         processes::ROWS,
         network::ROWS,
         sockets::ROWS,
+        connections::ROWS,
         system::ROWS,
         own::ROWS,
         tag::ROWS,

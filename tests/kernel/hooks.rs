@@ -59,6 +59,7 @@ mod socket_create;
 mod socket_listen;
 mod socket_post_create;
 mod socket_sendmsg;
+mod socket_sendmsg_unix;
 mod socket_setsockopt;
 mod syslog;
 mod task_alloc;
@@ -165,5 +166,8 @@ pub const WITHOUT_CASE: &[Hook] = &[
     Hook::SEM_FREE_SECURITY,
     Hook::FILE_PERMISSION,
     Hook::FILE_TRUNCATE,
+    Hook::SOCKET_SENDMSG_UNIX,
+    Hook::FILE_RECEIVE_INET,
+    Hook::FILE_WRITE_INET,
     Hook::FILE_SEND_SIGIOTASK,
 ];

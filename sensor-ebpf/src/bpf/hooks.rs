@@ -1,4 +1,5 @@
-//! The hooks, one file each, named as in `include/linux/lsm_hook_defs.h`.
+//! The hooks, one file each, named as in `include/linux/lsm_hook_defs.h` (where a hook has a second
+//! program, that has a file and a name of its own).
 //!
 //! Every file has the same shape: the kernel's prototype, what the hook covers, the program (which
 //! only calls [`super::judge::hook`]), and a function that gathers the arguments and asks for a
@@ -14,8 +15,10 @@ mod file_mprotect;
 mod file_open;
 mod file_permission;
 mod file_receive;
+mod file_receive_inet;
 mod file_send_sigiotask;
 mod file_truncate;
+mod file_write_inet;
 mod inode_create;
 mod inode_file_setattr;
 mod inode_init_security_anon;
@@ -69,6 +72,7 @@ mod socket_create;
 mod socket_listen;
 mod socket_post_create;
 mod socket_sendmsg;
+mod socket_sendmsg_unix;
 mod socket_setsockopt;
 mod syslog;
 mod task_alloc;

@@ -1,9 +1,9 @@
 //! Descriptors from before the tag.
 //!
 //! An agent that was started as one has none but its standard streams. One that was tagged while it ran
-//! may hold anything, and if it is to be cut off ([`CUT_OFF`]) each use is judged as an open would be. Not
-//! what every program inherits and talks through: pipes, sockets (which are judged by who made them),
-//! terminals. Memory that is mapped already stays mapped.
+//! may hold anything, and if it is to be cut off ([`CUT_OFF`]) each use is judged as an open would be, and
+//! what is sent through a socket as connecting it would be ([`super::foreign`]). Not what every program inherits
+//! and talks through: pipes, pairs of sockets, terminals. Memory that is mapped already stays mapped.
 
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
@@ -24,7 +24,7 @@ impl Actor {
     }
 }
 
-/// Judges a use of a descriptor.
+/// Judges a use of a descriptor that is no socket's.
 #[inline(always)]
 pub fn judge(actor: &Actor, hook: Hook, file: File, right: Rights) -> Result<Ruling, Fault> {
     if !actor.is_cut_off() || file.flags() & FMODE_EXEC != 0 {

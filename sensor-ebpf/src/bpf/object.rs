@@ -108,6 +108,25 @@ impl Socket {
         }
     }
 
+    /// Whether it is connected, or about to be.
+    #[inline(always)]
+    pub fn is_connected(self) -> bool {
+        // SAFETY: as in `local`. A ping socket's peer has no port.
+        unsafe {
+            if load::<u16>(self.sk, offset!(sock_peer_port)) != 0 {
+                true
+            } else if self.family == AF_INET {
+                load::<u32>(self.sk, offset!(sock_peer_v4)) != 0
+            } else {
+                let (first, second): (u64, u64) = (
+                    load(self.sk, offset!(sock_peer_v6)),
+                    load(self.sk, offset!(sock_peer_v6) + 8),
+                );
+                first | second != 0
+            }
+        }
+    }
+
     /// The address that it is connected to.
     #[inline(always)]
     pub fn peer(self) -> Address {

@@ -1,15 +1,15 @@
 //! Unix sockets, by where whoever is at the other end was bound: a path that may have been renamed since,
 //! an abstract name, or nothing. What the caller wrote is no identity.
 
-use aya_ebpf::helpers::generated::{bpf_skc_to_unix_sock, bpf_sock_from_file};
+use aya_ebpf::helpers::generated::bpf_skc_to_unix_sock;
 use sensor_ebpf::hook::{Fault, Hook};
 use sensor_ebpf::rights::Rights;
 use sensor_ebpf::subject::{ANON_SOCKET, ObjectSubject};
 
 use super::judge::{Actor, Ruling, Subject, place, rule, run};
 use super::maker;
-use super::object::{AF_UNIX, abstract_name, sock_of};
-use super::vmlinux::{File, Opaque, load, offset, read};
+use super::object::abstract_name;
+use super::vmlinux::{Opaque, load, offset, read};
 
 /// Judges one right on the socket at `sk`. One that the agent itself made reaches nobody else; one without a
 /// name can only be reached by whoever was handed a descriptor.
@@ -42,29 +42,21 @@ pub fn judge(actor: &Actor, hook: Hook, right: Rights, sk: *const Opaque) -> Res
 
 /// `SOCK_DGRAM` (`include/linux/net.h`).
 const SOCK_DGRAM: u16 = 2;
-/// `TCP_LISTEN` (`include/net/tcp_states.h`), which unix sockets use too.
+/// `TCP_CLOSE` (`include/net/tcp_states.h`), which unix sockets use too.
+const CLOSED: u8 = 7;
+/// `TCP_LISTEN`, likewise.
 const LISTENING: u8 = 10;
 
-/// Judges a socket that another process hands over: a connection by its peer, as if the agent connected it
-/// now. One that is neither connected nor waiting for connections whoever hands it over could connect
-/// afterwards, and is refused. Datagrams, and sockets of other families, are judged whenever they are sent on.
+/// Judges the connection of a unix socket that the agent did not make, by who is at the other end, as if
+/// the agent connected it now: there nobody can put somebody else. One that is neither connected nor
+/// waiting for connections is refused, for whoever has it as well could connect it next. Datagrams are
+/// judged one by one (`unix_may_send`).
 #[inline(always)]
-pub fn judge_handed(actor: &Actor, hook: Hook, file: File) -> Result<Ruling, Fault> {
-    // SAFETY: a hook's `struct file *` argument; the helper answers null for what is no socket.
-    let socket: *const Opaque = unsafe { bpf_sock_from_file(file.0.cast_mut().cast()) }.cast();
-    if socket.is_null() {
-        return Err(Fault::UNREADABLE);
-    }
-    let sk = sock_of(socket)?;
-    // SAFETY: a `struct sock` that the verifier knows, and three of its fields.
-    let (family, kind, state): (u16, u16, u8) = unsafe {
-        (
-            load(sk, offset!(sock_family)),
-            load(sk, offset!(sock_type)),
-            load(sk, offset!(sock_state)),
-        )
-    };
-    if family != AF_UNIX || kind == SOCK_DGRAM || state == LISTENING || maker::is_own(actor, sk) {
+pub fn judge_connection(actor: &Actor, hook: Hook, sk: *const Opaque) -> Result<Ruling, Fault> {
+    // SAFETY: a `struct sock` that the verifier knows, and two of its fields.
+    let (kind, state): (u16, u8) =
+        unsafe { (load(sk, offset!(sock_type)), load(sk, offset!(sock_state))) };
+    if kind == SOCK_DGRAM || state == LISTENING || maker::is_own(actor, sk) {
         return Ok(Ruling::ALLOW);
     }
     // SAFETY: a `struct sock` that the verifier knows.
@@ -77,6 +69,11 @@ pub fn judge_handed(actor: &Actor, hook: Hook, file: File) -> Result<Ruling, Fau
     if peer.is_null() {
         let subject = place(actor.scratch(), &ObjectSubject::anon(ANON_SOCKET))?;
         return Ok(Ruling::refuse(hook, Rights::CONNECT, subject).refused(actor.table()?));
+    }
+    // SAFETY: a `struct sock` that the verifier knows, and one of its fields.
+    if unsafe { load::<u8>(peer, offset!(sock_state)) } == CLOSED {
+        // Gone for good, and with it its name: whatever is sent there is refused by the kernel.
+        return Ok(Ruling::ALLOW);
     }
     judge(actor, hook, Rights::CONNECT, peer)
 }

@@ -325,6 +325,14 @@ impl File {
         matches!(device >> 20, 4 | 5 | 128..=143)
     }
 
+    /// Whether it was opened with `O_PATH`, which gives no access.
+    #[inline(always)]
+    pub fn is_path(self) -> bool {
+        /// `FMODE_PATH` (`include/linux/fs.h`).
+        const FMODE_PATH: u32 = 1 << 14;
+        self.mode() & FMODE_PATH != 0
+    }
+
     /// `f_mode`.
     #[inline(always)]
     pub fn mode(self) -> u32 {

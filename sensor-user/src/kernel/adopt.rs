@@ -91,9 +91,11 @@ impl Host {
         let begun = pins::begin_links(at, generation)?;
         let mut links = kernel.pin_links(&begun)?;
         let before = pins::links(at, record.generation);
-        let mut armed = kernel.on_demand();
-        armed.retain(|hook| is_link(&before.join(hook)));
-        links.extend(kernel.pin_some(&begun, &armed)?);
+        // All or none: the set before may have had fewer.
+        let on_demand = kernel.on_demand();
+        if on_demand.iter().any(|hook| is_link(&before.join(hook))) {
+            links.extend(kernel.pin_some(&begun, &on_demand)?);
+        }
         pins::publish(at, generation)?;
         let from = record.version();
         record.generation = generation;

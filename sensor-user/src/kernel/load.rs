@@ -74,7 +74,10 @@ impl Kernel {
         let hooks = hooks(&fields);
         for hook in hooks.iter().copied().filter(|hook| wanted(hook)) {
             let failed = |source| KernelError::Program { step: "load", hook, source };
-            program(&mut ebpf, hook)?.load(hook, &btf).map_err(Box::new).map_err(failed)?;
+            program(&mut ebpf, hook)?
+                .load(Hook::point(hook), &btf)
+                .map_err(Box::new)
+                .map_err(failed)?;
         }
         let maps = Maps::new(|name| {
             ebpf.take_map(name).and_then(maps::data).ok_or(KernelError::Missing(name))
@@ -272,7 +275,8 @@ impl Kernel {
 /// The hooks of [`Hook::ALL`] that this kernel has. One that must be there and is not fails in
 /// loading, with the hook's name.
 pub(super) fn hooks(fields: &BtfFields) -> Vec<&'static str> {
-    let known = |(hook, name): &&(Hook, &str)| hook.since().is_none() || fields.has_hook(name);
+    let known =
+        |(hook, name): &&(Hook, &str)| hook.since().is_none() || fields.has_hook(Hook::point(name));
     Hook::ALL.iter().filter(known).map(|(_, name)| *name).collect()
 }
 

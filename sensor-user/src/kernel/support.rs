@@ -165,7 +165,7 @@ fn boot_parameter(list: &str) -> String {
 
 fn hook_check(fields: &BtfFields, hook: Hook, name: &str) -> Check {
     let what = format!("hook {name}");
-    if fields.has_hook(name) {
+    if fields.has_hook(Hook::point(name)) {
         Check::good(what, "can be attached to")
     } else if let Some(since) = hook.since() {
         Check::good(what, format!("not in this kernel, which guards it otherwise (since {since})"))

@@ -8,10 +8,13 @@ use sensor_ebpf::rights::Rights;
 
 use super::VAULT;
 use crate::arena::Arena;
-use crate::row::{ATTACK, Attack, NONE_YET, Row, way};
-use crate::support::sys::files::write;
+use crate::row::{ATTACK, Attack, Row, way};
+use crate::support::sys::files::{
+    open, pipe as pipe_of_ones_own, send_file as send_content, splice, write,
+};
 use crate::support::sys::net::{
-    Address, accept, connect, listener, pair, receive_file, send, send_file, socket,
+    Address, accept, connect, listener, pair, receive_file, send, send_file, send_message_on,
+    socket,
 };
 use crate::support::sys::{Errno, Res};
 
@@ -51,20 +54,27 @@ pub const ROWS: &[Row] = &[
             ..CONNECTION
         },
     ),
-    Row::open(
+    Row::stopped(
         409,
         "A connection to a server that was open before the process was tagged: unix, of an agent that is to be \
          cut off from such",
-        "To be judged by its peer's name whenever it sends; what the agent connects itself is (401)",
+        "It is judged by its peer's name whenever something is sent through it",
         Attack {
-            hook: NONE_YET,
+            hook: Hook::SOCKET_SENDMSG_UNIX,
             cut_off: true,
             prepare: |arena| {
                 let (server, client) = connected(arena, libc::SOCK_STREAM);
                 arena.note.set(client.as_raw_fd() as u64);
                 Box::new((server, client))
             },
-            ways: &[way("send", |a| send(&kept(a), b"x")), way("write", |a| write(&kept(a), b"x"))],
+            ways: &[
+                way("send", |a| send(&kept(a), b"x")),
+                way("sendmsg", |a| send_message_on(&kept(a), b"x")),
+                way("write", |a| write(&kept(a), b"x")).by(Hook::FILE_PERMISSION, Rights::CONNECT),
+                way("sendfile", |a| by_sendfile(a, &kept(a)))
+                    .by(Hook::FILE_PERMISSION, Rights::CONNECT),
+                way("splice", |a| by_splice(&kept(a))).by(Hook::FILE_PERMISSION, Rights::CONNECT),
+            ],
             ..CONNECTION
         },
     ),
@@ -83,19 +93,36 @@ fn connected(arena: &Arena, kind: i32) -> (OwnedFd, OwnedFd) {
 /// Such a connection on its way to the agent.
 fn handed(arena: &Arena, kind: i32) -> Box<dyn Any> {
     let (server, client) = connected(arena, kind);
+    Box::new((server, on_its_way(arena, client)))
+}
+
+/// A socket on its way to the agent.
+pub(super) fn on_its_way(arena: &Arena, socket: OwnedFd) -> Box<dyn Any> {
     let (ours, theirs) = pair(libc::SOCK_STREAM).unwrap();
-    send_file(&ours, &client).unwrap();
+    send_file(&ours, &socket).unwrap();
     arena.note.set(theirs.as_raw_fd() as u64);
-    Box::new((server, client, ours, theirs))
+    Box::new((socket, ours, theirs))
 }
 
 /// What was handed over.
-fn received(arena: &Arena) -> Res<OwnedFd> {
+pub(super) fn received(arena: &Arena) -> Res<OwnedFd> {
     receive_file(&kept(arena))?.ok_or(Errno(libc::EACCES))
 }
 
 /// The descriptor that the process was born with.
-fn kept(arena: &Arena) -> OwnedFd {
+pub(super) fn kept(arena: &Arena) -> OwnedFd {
     // SAFETY: nobody else in the process uses it.
     unsafe { OwnedFd::from_raw_fd(arena.note.get() as i32) }
+}
+
+/// Sends a byte of a file.
+pub(super) fn by_sendfile(arena: &Arena, socket: &OwnedFd) -> Res {
+    send_content(socket, &open(arena.at("open/file"), libc::O_RDONLY)?, 1)
+}
+
+/// Sends a byte out of a pipe.
+pub(super) fn by_splice(socket: &OwnedFd) -> Res {
+    let (from, into) = pipe_of_ones_own()?;
+    write(&into, b"x")?;
+    splice(&from, socket, 1)
 }

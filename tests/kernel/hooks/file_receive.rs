@@ -1,6 +1,7 @@
 //! Descriptors from other processes.
 
 use std::any::Any;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 
 use sensor_ebpf::hook::Hook;
 use sensor_ebpf::rights::Rights;
+use sensor_ebpf::subject::{ANON_SOCKET, ObjectSubject, TRANSPORT_TCP, TRANSPORT_UDP};
 
 use crate::support::case::Case;
 use crate::support::expect::Expected;
@@ -16,7 +18,7 @@ use crate::support::fence::Fence;
 use crate::support::place::{self, Place};
 use crate::support::sys::files::{memfd, open, pipe, read};
 use crate::support::sys::net::{
-    Address, accept, connect, listener, pair, receive_file, send_file, socket,
+    Address, accept, connect, listener, pair, receive_file, send, send_file, socket,
 };
 use crate::support::sys::{EACCES, Res};
 use crate::support::trial::Trial;
@@ -137,6 +139,94 @@ network:
         .refused("a device", || ask("disk"), EACCES, denied(Rights::READ | Rights::DEVICE, disk))
         .allowed("memory", || ask("memory"))
         .allowed("a pipe", || ask("pipe"))
+        .run();
+}
+
+/// Connects to a deputy's unix server, or of the network.
+fn connected(family: i32, kind: i32, to: &Address) -> OwnedFd {
+    let socket = socket(family, kind, 0).unwrap();
+    connect(&socket, to).unwrap();
+    socket
+}
+
+#[test]
+fn sockets_are_judged_by_what_they_are_connected_to() {
+    let place = Place::on_disk("receive_sockets");
+    let dir = place.path();
+    let spec = "\
+network:
+  - allow: [connect]
+    to: ['unix:${dir}/*.deputy', 'unix:${dir}/good', 'tcp:127.0.0.1:7061']
+  - deny: [connect]
+    to: ['unix:${dir}/bad']";
+    let (unix, inet) = (libc::AF_UNIX, libc::AF_INET);
+    let (stream, packets, datagrams) = (libc::SOCK_STREAM, libc::SOCK_SEQPACKET, libc::SOCK_DGRAM);
+    let path = |name: &str| Address::unix(place.at(name));
+    let (good, bad) = (Address::inet("127.0.0.1:7061"), Address::inet("127.0.0.1:7060"));
+    let _servers = [
+        listener(&path("good"), unix, stream),
+        listener(&path("bad"), unix, stream),
+        listener(&good, inet, stream),
+        listener(&bad, inet, stream),
+    ];
+    let (one, _other) = pair(packets).unwrap();
+    let _deputies = [
+        ("good unix", connected(unix, stream, &path("good"))),
+        ("bad unix", connected(unix, stream, &path("bad"))),
+        ("new unix", socket(unix, stream, 0).unwrap()),
+        ("new packets", socket(unix, packets, 0).unwrap()),
+        ("unix server", listener(&path("third"), unix, stream)),
+        ("pair", one),
+        ("good tcp", connected(inet, stream, &good)),
+        ("bad tcp", connected(inet, stream, &bad)),
+        ("bad udp", connected(inet, datagrams, &bad)),
+        ("new tcp", socket(inet, stream, 0).unwrap()),
+        ("new udp", socket(inet, datagrams, 0).unwrap()),
+        ("tcp server", listener(&Address::inet("127.0.0.1:7062"), inet, stream)),
+        ("netlink", socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_GENERIC).unwrap()),
+    ]
+    .map(|(name, socket)| Deputy::of(dir, name, socket));
+    let ask = |name: &str| ask(dir, name);
+    let denied = |rights| Expected::deny(Hook::FILE_RECEIVE, rights);
+    let of_network = |rights| Expected::deny(Hook::FILE_RECEIVE_INET, rights);
+    let nobody = || denied(Rights::CONNECT).object(&ObjectSubject::anon(ANON_SOCKET));
+    let peer = |transport| {
+        let address: Ipv6Addr = "::ffff:127.0.0.1".parse().unwrap();
+        let object = ObjectSubject::inet(transport, address.octets(), 7060);
+        of_network(Rights::CONNECT).object(&object)
+    };
+    let generic = ObjectSubject::family(16, 3, 16);
+    let bad_unix = denied(Rights::CONNECT).path(place.at("bad")).rule(5);
+    let sent = |name| send(&ask(name)?, b"x");
+    Trial::new(&place, spec)
+        .allowed("a unix connection to whom it may connect", || sent("good unix"))
+        .refused("one to another", || ask("bad unix").map(drop), EACCES, bad_unix)
+        .refused("one that is none yet", || ask("new unix").map(drop), EACCES, nobody())
+        .refused("one of packets", || ask("new packets").map(drop), EACCES, nobody())
+        .allowed("a unix server", || ask("unix server").map(drop))
+        .allowed("one of a pair", || sent("pair"))
+        .allowed("a TCP connection to whom it may connect", || sent("good tcp"))
+        .refused(
+            "a TCP connection to another",
+            || ask("bad tcp").map(drop),
+            EACCES,
+            peer(TRANSPORT_TCP),
+        )
+        .refused(
+            "a UDP socket whose peer is another",
+            || ask("bad udp").map(drop),
+            EACCES,
+            peer(TRANSPORT_UDP),
+        )
+        .allowed("a TCP socket that is not connected", || ask("new tcp").map(drop))
+        .allowed("a UDP socket", || ask("new udp").map(drop))
+        .allowed("a TCP server", || ask("tcp server").map(drop))
+        .refused(
+            "a family that it may not make sockets of",
+            || ask("netlink").map(drop),
+            EACCES,
+            of_network(Rights::SOCKET).object(&generic),
+        )
         .run();
 }
 

@@ -127,6 +127,13 @@ pub fn send_message(socket: &OwnedFd, bytes: &[u8], to: &Address) -> Res {
     sys!(SYS_sendmsg, socket.as_raw_fd(), Ref(&header), 0).map(drop)
 }
 
+/// The same on a socket whose peer is fixed.
+pub fn send_message_on(socket: &OwnedFd, bytes: &[u8]) -> Res {
+    let piece = [bytes.word(), bytes.len()];
+    let header = [0, 0, Ref(&piece).word(), 1, 0, 0, 0];
+    sys!(SYS_sendmsg, socket.as_raw_fd(), Ref(&header), libc::MSG_NOSIGNAL).map(drop)
+}
+
 /// A control message of `sendmsg(2)`.
 pub fn control(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
     let mut bytes = (16 + data.len()).to_ne_bytes().to_vec();

@@ -4,8 +4,8 @@
 //! - To a peer that is named in the call: datagrams, and TCP with `MSG_FASTOPEN`, which connects
 //!   without passing `socket_connect`. Unix datagrams are judged in `unix_may_send`.
 //! - Otherwise to the peer of the socket, which was judged when it was connected if the agent made
-//!   it. A socket that came from outside is judged by its peer. (`sendfile` to such a one passes by
-//!   here before 6.5, `net/socket.c:kernel_sendpage`, and is judged nowhere else.)
+//!   it. A socket that came from outside is judged by its peer. (Before 6.5 `sendfile` to such a one
+//!   passes by here, `net/socket.c:kernel_sendpage`; see [`crate::bpf::foreign`].)
 //! - With control messages that would lead elsewhere; see [`sensor_ebpf::sockopt`]. They are the
 //!   kernel's own copy (`net/socket.c:____sys_sendmsg`), which nobody can change meanwhile.
 
