@@ -44,10 +44,18 @@ pub struct Entry {
     pub hooks: &'static str,
     /// What makes it ready to be measured.
     pub make: fn() -> Op,
+    /// Whether this kernel can do it.
+    pub possible: fn() -> bool,
 }
 
 const fn entry(name: &'static str, hooks: &'static str, make: fn() -> Op) -> Entry {
-    Entry { name, hooks, make }
+    Entry { name, hooks, make, possible: || true }
+}
+
+impl Entry {
+    const fn only_if(self, possible: fn() -> bool) -> Entry {
+        Entry { possible, ..self }
+    }
 }
 
 /// All of them.

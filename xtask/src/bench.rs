@@ -217,13 +217,15 @@ const UNSTEADY: f64 = 0.05;
 /// What Picket adds on each kernel: bare, then for a process without a tag and for one with. A bare
 /// figure that was another when it was measured again has both.
 fn markdown(kernels: &[(&str, Measured)]) -> Result<String> {
-    let Some((_, first)) = kernels.first() else { bail!("no kernel was measured") };
+    // Some kernel cannot do everything.
+    let all = kernels.iter().map(|(_, measured)| &measured.operations).max_by_key(|all| all.len());
+    let all = all.context("no kernel was measured")?;
     let mut out = "| operation | Picket's hooks |".to_owned();
     for (name, _) in kernels {
         out += &format!(" {name}: bare | untagged | tagged |");
     }
     out += &format!("\n|---|---|{}\n", "---:|---:|---:|".repeat(kernels.len()));
-    for (operation, hooks) in &first.operations {
+    for (operation, hooks) in all {
         let hooks: Vec<String> = hooks
             .split(", ")
             .filter(|hook| !hook.is_empty())
@@ -231,6 +233,10 @@ fn markdown(kernels: &[(&str, Measured)]) -> Result<String> {
             .collect();
         out += &format!("| {operation} | {} |", hooks.join(", "));
         for (_, measured) in kernels {
+            if !measured.operations.iter().any(|(name, _)| name == operation) {
+                out += " – | – | – |";
+                continue;
+            }
             let bare = measured.figure("bare", operation)?;
             let again = measured.figure("bare again", operation)?;
             out += &format!(" {}", thousands(bare));
@@ -299,6 +305,11 @@ mod tests {
         let expected =
             ["| open | `file_open` | 5 100 | +210 | +1 275 |", "| read |  | 10 (11) | −1 | +0 |"];
         assert_eq!(rows, expected, "{table}");
+        let lacks = TEXT.replace(",[\"read\",\"\"]", "");
+        let kernels = [("6.1", lacks), ("7", TEXT.to_owned())]
+            .map(|(name, text)| (name, Measured::parse(&text).unwrap()));
+        let table = markdown(&kernels).unwrap();
+        assert!(table.ends_with("| read |  | – | – | – | 10 (11) | −1 | +0 |\n"), "{table}");
         let gap = TEXT.replace("\"read\":9.0", "\"write\":9.0");
         assert!(markdown(&[("6.1", Measured::parse(&gap).unwrap())]).is_err());
     }

@@ -23,7 +23,7 @@ pub const ALL: &[Entry] = &[
     entry("chmod", "path_chmod, inode_setattr", chmod),
     entry("chown", "path_chown, inode_setattr", chown),
     entry("utimensat", "inode_setattr", utimensat),
-    entry("setxattr", "inode_setxattr", setxattr),
+    entry("setxattr", "inode_setxattr", setxattr).only_if(has_attributes),
     entry("inotify", "path_notify", inotify),
     entry("read", "", read),
     entry("stat", "", stat),
@@ -115,6 +115,13 @@ fn utimensat() -> Op {
         let code = unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) };
         check(code, "utimensat");
     })
+}
+
+/// Whether a tmpfs keeps attributes of users: since 6.6.
+fn has_attributes() -> bool {
+    let path = c_path(&deep(3));
+    // SAFETY: as in `open`, and a value of the length given.
+    unsafe { libc::setxattr(path.as_ptr(), c"user.a".as_ptr(), b"1".as_ptr().cast(), 1, 0) == 0 }
 }
 
 /// Setting an extended attribute to the value that it has.
