@@ -8,6 +8,7 @@ mod initramfs;
 mod machine;
 pub mod programs;
 mod qemu;
+mod room;
 mod session;
 mod signals;
 pub mod task;

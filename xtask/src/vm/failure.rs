@@ -51,6 +51,14 @@ pub enum Failure {
         /// The whole console.
         log: PathBuf,
     },
+    /// The host's disk is full, so QEMU has paused the guest, or soon would.
+    #[error("no room for what the guest writes: {mib} MiB are left in {} (free some, or name another directory in TMPDIR)", directory.display())]
+    Full {
+        /// Where its disks are.
+        directory: PathBuf,
+        /// What is left there.
+        mib: u64,
+    },
     /// We were told to stop.
     #[error("stopped by signal {0}")]
     Interrupted(i32),

@@ -18,7 +18,7 @@ use super::{
     console::ConsoleFile,
     failure::Failure,
     qemu::{Accel, Qemu},
-    session,
+    room, session,
     terminal::{self, Input},
 };
 use crate::setup::{
@@ -248,6 +248,7 @@ impl Machine {
             .tempdir()
             .context("no temporary directory")?;
         let terminal = matches!(streams.stdin, Input::Inherit) && terminal::interactive();
+        room::check(scratch.path())?;
         let task = self.task(command, terminal);
         self.write_initramfs(&kernel, &task, &scratch)?;
         let console = ConsoleFile::take(self.kernel.name())?;
@@ -256,7 +257,7 @@ impl Machine {
             UnixListener::bind(&hardware.socket).context("cannot listen for the guest")?;
         let start = Instant::now();
         let qemu = Qemu::start(&hardware)?;
-        let limits = session::Limits { start, timeout: self.timeout };
+        let limits = session::Limits { start, timeout: self.timeout, disks: scratch.path() };
         session::run(qemu, &listener, &events, &limits, &console.path, terminal, streams)
     }
 

@@ -16,7 +16,7 @@ use super::{
     failure::Failure,
     machine::{Outcome, Streams},
     qemu::Qemu,
-    signals,
+    room, signals,
     terminal::{Feeder, Raw},
     wire::{Frame, Kind},
 };
@@ -25,19 +25,24 @@ use anyhow::{Context as _, Result, anyhow};
 /// How long a guest may take to power off after its command has ended.
 const POWER_OFF: Duration = Duration::from_secs(20);
 
+/// How often the room for a guest's disks is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// How reading fails when the other side has gone without a word.
 const GONE: [io::ErrorKind; 2] = [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof];
 
-/// When a run began and how long it may take.
+/// When a run began, how long it may take, and what it must not fill.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct Limits<'a> {
     /// When QEMU was about to start.
     pub start: Instant,
     /// How long it may take from there.
     pub timeout: Duration,
+    /// The directory that holds the machine's disks.
+    pub disks: &'a Path,
 }
 
-impl Limits {
+impl Limits<'_> {
     fn left(&self) -> Duration {
         self.timeout.saturating_sub(self.start.elapsed())
     }
@@ -89,7 +94,7 @@ pub fn run(
     mut qemu: Qemu,
     listener: &UnixListener,
     events: &Events,
-    limits: &Limits,
+    limits: &Limits<'_>,
     console: &Path,
     terminal: bool,
     streams: Streams<'_>,
@@ -166,7 +171,7 @@ fn receive(mut line: UnixStream, events: &SyncSender<Event>) {
 }
 
 struct Session<'a> {
-    limits: &'a Limits,
+    limits: &'a Limits<'a>,
     console: &'a Path,
     out: &'a mut dyn io::Write,
     err: &'a mut dyn io::Write,
@@ -176,9 +181,15 @@ struct Session<'a> {
 impl Session<'_> {
     /// Until the guest says how the command ended.
     fn carry(mut self, events: &Events) -> Result<(i32, Duration), Failure> {
+        let mut looked = Instant::now();
         loop {
-            let event = match events.receiver.recv_timeout(self.limits.left()) {
+            if looked.elapsed() >= LOOK {
+                room::check(self.limits.disks)?;
+                looked = Instant::now();
+            }
+            let event = match events.receiver.recv_timeout(self.limits.left().min(LOOK)) {
                 Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) if !self.limits.left().is_zero() => continue,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     return Err(self.timed_out());
                 }
