@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -236,6 +237,9 @@ def main():
     )
     parser.add_argument("modules", nargs="*", help="only these")
     arguments = parser.parse_args()
+    if blocked := signal.pthread_sigmask(signal.SIG_BLOCK, []):
+        # Tests that wait for SIGCHLD would sit idle on both sides.
+        sys.exit(f"harm.py: signals are blocked, start it without: {blocked}")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     shutil.rmtree(BASE, ignore_errors=True)
     os.makedirs(f"{BASE}/tmp")

@@ -35,7 +35,6 @@ const LAST_READS: usize = (1 << 20) / MAX + 1;
 
 /// Runs the command; its exit code, by the shell's rule for signals.
 pub fn run(task: &Task, port: &mut Port) -> Result<i32> {
-    let signals = child_signals()?;
     eprintln!("{GUEST} running {:?}", task.command);
     port.send(Kind::Ready, &[])?;
     let (id, mut streams) = match streams::start(task) {
@@ -43,6 +42,13 @@ pub fn run(task: &Task, port: &mut Port) -> Result<i32> {
         Err(error) => return not_started(task, &error, port),
     };
     let command = Pid::from_raw(i32::try_from(id)?);
+    // Only now: a command inherits what is blocked, and programs that learn of their children's ends
+    // by SIGCHLD then wait for ever. What ended before gave no signal, so it is reaped first.
+    let signals = child_signals()?;
+    if let Some(code) = reap(command) {
+        drain(&mut streams, port)?;
+        return Ok(code);
+    }
     loop {
         if let Some(code) = turn(command, &signals, &mut streams, port)? {
             drain(&mut streams, port)?;
