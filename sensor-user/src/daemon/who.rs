@@ -24,7 +24,10 @@ use crate::kernel::sys;
 
 /// How long what was found is taken for what is.
 const FRESH: Duration = Duration::from_secs(1);
-/// Processes that are remembered, and cgroups.
+/// How long it is kept for the last that was known of a process that is gone.
+const KEPT: Duration = Duration::from_secs(60);
+/// Processes that are remembered whatever their age, the most of them, and cgroups.
+const PROCESSES_MIN: usize = 256;
 const PROCESSES_MAX: usize = 4096;
 const CGROUPS_MAX: usize = 1024;
 /// Ancestors that are shown.
@@ -44,6 +47,8 @@ pub type Bears = Box<dyn Fn(u32, Tag) -> bool + Send>;
 pub struct Who {
     bears: Bears,
     known: HashMap<(u32, u64), Known>,
+    /// With so many, those that are not kept any more are looked for.
+    room: usize,
     cgroups: HashMap<u64, (String, Option<String>)>,
 }
 
@@ -56,7 +61,7 @@ struct Known {
 impl Who {
     /// Nobody is known yet.
     pub fn new(bears: Bears) -> Who {
-        Who { bears, known: HashMap::new(), cgroups: HashMap::new() }
+        Who { bears, known: HashMap::new(), room: PROCESSES_MIN, cgroups: HashMap::new() }
     }
 
     /// By the map of tags.
@@ -91,13 +96,17 @@ impl Who {
         process
     }
 
+    /// Processes come and go for as long as the daemon runs. Looking at all of them pays for itself: as
+    /// many again have to come before the next time.
     fn make_room(&mut self, now: Instant) {
-        if self.known.len() >= PROCESSES_MAX {
-            self.known.retain(|_, known| now < known.at + FRESH);
+        if self.known.len() < self.room {
+            return;
         }
+        self.known.retain(|_, known| now < known.at + KEPT);
         if self.known.len() >= PROCESSES_MAX {
             self.known.clear();
         }
+        self.room = (self.known.len() * 2).clamp(PROCESSES_MIN, PROCESSES_MAX);
     }
 
     /// Looks; `None` if the process is not there any more.
@@ -275,6 +284,24 @@ mod tests {
             who.of(&event, &Redact::default(), Instant::now());
             assert!(who.known.len() <= PROCESSES_MAX);
         }
+    }
+
+    #[test]
+    fn who_came_and_went_long_ago_takes_no_memory() {
+        let mut who = Who::new(Box::new(|_, _| false));
+        let (gone, begun) = (header(u32::MAX >> 1, 1), Instant::now());
+        for start in 0..4 * PROCESSES_MIN as u64 {
+            let event = EventHeader { start, ..gone };
+            who.of(&event, &Redact::default(), begun + Duration::from_secs(start));
+            assert!(who.known.len() <= PROCESSES_MIN, "{start}");
+        }
+        // A crowd within a minute is remembered whole.
+        let now = begun + Duration::from_secs(1 << 20);
+        let many = 4 * PROCESSES_MIN;
+        for start in 0..many as u64 {
+            who.of(&EventHeader { start, ..gone }, &Redact::default(), now);
+        }
+        assert_eq!(who.known.len(), many);
     }
 
     #[test]
