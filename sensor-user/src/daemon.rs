@@ -17,6 +17,7 @@ mod core;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
+mod heap;
 mod hub;
 mod intake;
 mod library;
@@ -64,6 +65,7 @@ const SINKS: Duration = Duration::from_secs(2);
 /// # Errors
 /// If it cannot begin, or the ring cannot be read any more.
 pub fn run(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<()> {
+    heap::settle();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
@@ -78,6 +80,8 @@ async fn serve(config: Config, config_path: Option<PathBuf>) -> anyhow::Result<(
     let _lock = only_one(&state)?;
     let sinks = Sinks::open(&config.sinks)?;
     let (mut engine, arrival) = Engine::host(&config.daemon.pins, &state)?;
+    // The programs are in the kernel now.
+    heap::give_back();
     let stream = engine.stream()?;
     let log = config.sinks.file.enabled.then_some(config.sinks.file.path.as_path());
     let past = Past::read(log, &state, config.limits.backlog);

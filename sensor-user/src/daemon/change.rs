@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sensor_ebpf::tag::Tag;
 
 use super::core::Core;
+use super::heap;
 use super::library;
 use super::peer::Refusal;
 use crate::api::types::Reloaded;
@@ -45,6 +46,7 @@ impl Core {
         let problems = library.problems();
         let policies = library.entries().values().filter(|entry| entry.source.is_some()).count();
         drop(library);
+        heap::give_back();
         self.put_rules();
         for (file, problem) in &problems {
             self.notice("policy file has mistakes", None, Some(&format!("{file}: {problem}")));
