@@ -181,15 +181,15 @@ def differences(one, other):
     return {key: (one.get(key, "nothing"), other.get(key, "nothing")) for key in keys}
 
 
-def compare(module, free, fenced, patience, bounded):
+def compare(module, free, fenced, arguments):
     """Lines that tell of harm, and a line that tells how it went."""
-    what = functools.partial(git, large=not bounded) if module == "git" else cpython
-    took = []
+    what = functools.partial(git, large=not arguments.bounded) if module == "git" else cpython
+    patience, took = arguments.patience, []
     started = time.monotonic()
-    reference, said = what(free, module, patience)
+    reference, said = what(free, module, patience, arguments.match)
     took.append(time.monotonic() - started)
     started = time.monotonic()
-    found, said_fenced = what(fenced, module, patience)
+    found, said_fenced = what(fenced, module, patience, arguments.match)
     took.append(time.monotonic() - started)
     refused = [event for event in fenced.violations if event["op"] not in NEVER]
     violations = collections.Counter(brief(event) for event in refused)
@@ -207,7 +207,7 @@ def compare(module, free, fenced, patience, bounded):
         f"{name}: {pair[0]} without Picket, {pair[1]} under it" for name, pair in differ.items()
     ]
     tests = len(reference) - 1
-    if tests < 2:
+    if tests < (1 if arguments.match else 2):
         harm.append(f"it has only {tests} outcomes: {said[-2000:]}\n{said_fenced[-2000:]}")
     if differ:
         harm.append("under it: " + said_fenced[-6000:])
@@ -235,6 +235,9 @@ def main():
     parser.add_argument(
         "--patience", type=int, default=1800, help="seconds for one run of a module"
     )
+    parser.add_argument(
+        "--match", action="append", default=[], help="of a module, only tests that are called so"
+    )
     parser.add_argument("modules", nargs="*", help="only these")
     arguments = parser.parse_args()
     if blocked := signal.pthread_sigmask(signal.SIG_BLOCK, []):
@@ -249,7 +252,7 @@ def main():
     print(f"running {len(modules)} tests", flush=True)
     failed = 0
     for module in modules:
-        harm, note = compare(module, free, fenced, arguments.patience, arguments.bounded)
+        harm, note = compare(module, free, fenced, arguments)
         failed += bool(harm)
         print(f"test harm::{module} ... {'FAILED' if harm else 'ok'} {note}", flush=True)
         for line in harm:

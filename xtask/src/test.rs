@@ -98,7 +98,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             package::run(&[WORK_KERNEL], &mut summary)?;
             for kernel in kernels.iter().filter(|_| args.thorough) {
                 work::run(*kernel, *kernel != WORK_KERNEL, &[], &mut summary)?;
-                harm::run(*kernel, true, &[], &mut summary)?;
+                harm::run(*kernel, &harm::Args::quick(), &mut summary)?;
             }
         }
     }
