@@ -94,6 +94,7 @@ layout! {
     qstr_name = "qstr", "name";
     nsproxy_mnt_ns = "nsproxy", "mnt_ns";
     mnt_namespace_event = "mnt_namespace", "event";
+    mnt_namespace_number = "mnt_namespace", "ns.inum";
     storage_list = "bpf_local_storage", "list";
     element_node = "bpf_local_storage_elem", "snode";
     element_map = "bpf_local_storage_elem", "sdata.smap";

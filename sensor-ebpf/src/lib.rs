@@ -27,4 +27,4 @@ pub mod xattr;
 
 /// Version of everything in this crate that crosses the kernel boundary. The loader writes it into
 /// the object, and refuses pinned objects that carry another one.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;

@@ -1,5 +1,7 @@
 //! Rules by which the kernel side tags processes itself, when they run a program or are made in a
-//! cgroup: what userspace writes into the maps of [`crate::tag::Tag`]s by path and by cgroup.
+//! cgroup: what userspace writes into the maps of [`Tag`]s by path and by cgroup.
+
+use crate::tag::Tag;
 
 /// In the one value of the map `TAGGING`: there are rules by path.
 pub const BY_PATH: u32 = 1;
@@ -16,6 +18,20 @@ pub const RULES_MAX: u32 = 256;
 /// How far down the tree of cgroups a rule's may be, counted from the root. `cgroup.max.depth` is
 /// unlimited by default; service managers and container engines stay under 12.
 pub const LEVELS: u32 = 24;
+
+/// A rule by cgroup: the value of `TAG_CGROUPS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgroupRule {
+    /// Whom it makes those who are in it.
+    pub tag: Tag,
+    /// 0 where it is about all of them. Otherwise it is about containers: only who runs a program is
+    /// tagged, and nobody in the mount namespace with this number, which is that of the engines that make
+    /// containers. What they do in the cgroup before their container runs is theirs.
+    pub engines: u32,
+}
+
+const _: () = assert!(size_of::<CgroupRule>() == 12);
 
 /// The key of a path; `None` if it is too long.
 #[must_use]

@@ -5,10 +5,9 @@ use sensor_ebpf::hook::Hook;
 use sensor_ebpf::verdict::Verdict;
 use sensor_user::event::Event;
 
+use crate::support::cgroup::Cgroup;
 use crate::support::child::Child;
-use crate::support::container::{
-    Cgroup, Container, Errand, POLICY, PUBLIC, SECRET, WAYS_IN, WayIn,
-};
+use crate::support::container::{Container, Errand, POLICY, PUBLIC, SECRET, WAYS_IN, WayIn};
 use crate::support::fence::{Agent, Fence};
 use crate::support::place::Place;
 use crate::support::sys::{EACCES, Res};

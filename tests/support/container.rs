@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -13,6 +13,7 @@ use std::thread;
 use sensor_ebpf::tag::Tag;
 use sensor_user::kernel::load::Tags;
 
+use super::cgroup::{Cgroup, Target};
 use super::elf;
 use super::place::program;
 use super::sys::files::{
@@ -20,7 +21,7 @@ use super::sys::files::{
 };
 use super::sys::mounts::{pivot_root, setns};
 use super::sys::process::{
-    born_into, exec, exec_at, exit_with, fork, in_child, kill, outcome, pidfd, unshare_pids, wait,
+    exec, exec_at, exit_with, fork, in_child, kill, outcome, pid, pidfd, unshare_pids, wait,
 };
 use super::sys::{Errno, Res};
 
@@ -69,20 +70,29 @@ pub struct Container {
 }
 
 impl Container {
-    /// Makes one of an image in this directory, with a cgroup below this one; its first process is in the
-    /// cgroup before it runs a program of the image.
+    /// Makes one of an image in this directory, with a cgroup below this one; its first process is put into the
+    /// cgroup when all else is made, and then runs a program of the image.
     pub fn start(dir: &Path, above: &Cgroup, name: &str) -> Container {
+        Container::made(dir, above.child(name), false)
+    }
+
+    /// The same by an engine that is in the cgroup before it begins.
+    pub fn start_within(dir: &Path, above: &Cgroup, name: &str) -> Container {
+        Container::made(dir, above.child(name), true)
+    }
+
+    fn made(dir: &Path, cgroup: Cgroup, within: bool) -> Container {
         image(&dir.join("image"));
         for name in ["upper", "scratch", "root"] {
             fs::create_dir_all(dir.join(name)).unwrap();
         }
-        let cgroup = above.child(name);
         let (told, tell) = pipe().unwrap();
         let (go, say_go) = pipe().unwrap();
         let Some(keeper) = fork().unwrap() else {
             drop(say_go);
             // The new namespace is that of its children.
-            let init = unshare_pids().and_then(|()| fork());
+            let joined = if within { cgroup.put(pid()) } else { Ok(()) };
+            let init = joined.and_then(|()| unshare_pids()).and_then(|()| fork());
             match init {
                 Ok(None) => exit_with(Err(first_process(dir, &go))),
                 Ok(Some(pid)) => {
@@ -189,93 +199,6 @@ pub fn overlay(lower: &Path, upper: &Path, scratch: &Path, at: &Path) -> Res {
     mount("overlay", at, "overlay", 0, &options)
 }
 
-/// A cgroup of the test's own, which is removed, with what is below it, when it is dropped.
-pub struct Cgroup(PathBuf);
-
-impl Cgroup {
-    /// Makes one below the root.
-    pub fn new(name: &str) -> Cgroup {
-        Cgroup::at(Path::new("/sys/fs/cgroup").join(name))
-    }
-
-    /// Makes one below it.
-    pub fn child(&self, name: &str) -> Cgroup {
-        Cgroup::at(self.0.join(name))
-    }
-
-    fn at(path: PathBuf) -> Cgroup {
-        fs::create_dir_all(&path).unwrap();
-        Cgroup(path)
-    }
-
-    /// Its directory.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Puts a process into it.
-    pub fn put(&self, pid: i32) -> Res {
-        self.procs().and_then(|procs| write(&procs, pid.to_string().as_bytes()))
-    }
-
-    fn procs(&self) -> Res<OwnedFd> {
-        open(self.0.join("cgroup.procs"), libc::O_WRONLY)
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // What was in it may take a moment to be gone.
-        for _ in 0..100 {
-            match fs::remove_dir(&self.0) {
-                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                    thread::sleep(std::time::Duration::from_millis(20));
-                }
-                _ => return,
-            }
-        }
-    }
-}
-
-/// Where a way in takes a process: open before it goes in, because there it has no such path.
-pub struct Target {
-    procs: OwnedFd,
-    directory: OwnedFd,
-}
-
-impl Target {
-    fn of(cgroup: &Path) -> Res<Target> {
-        let procs = open(cgroup.join("cgroup.procs"), libc::O_WRONLY)?;
-        Ok(Target { procs, directory: open(cgroup, libc::O_PATH | libc::O_DIRECTORY)? })
-    }
-
-    /// The calling process joins it.
-    fn join(&self) -> Res {
-        write(&self.procs, b"0")
-    }
-
-    /// A child is put into it, and then does something.
-    fn put(&self, body: impl FnOnce() -> Res) -> Res {
-        let (go, say_go) = pipe()?;
-        match fork()? {
-            None => {
-                drop(say_go);
-                exit_with(read_next(&go, &mut [0]).and_then(|_| body()))
-            }
-            Some(pid) => {
-                write(&self.procs, pid.to_string().as_bytes())?;
-                write(&say_go, b"!")?;
-                outcome(wait(pid))
-            }
-        }
-    }
-
-    /// A child is born into it, and does something.
-    fn bear(&self, body: impl FnOnce() -> Res) -> Res {
-        born_into(&self.directory, body)
-    }
-}
-
 /// One way from outside into a container: what `docker exec` does, in the order that somebody does it.
 pub struct WayIn {
     /// What is special about it.
@@ -283,10 +206,12 @@ pub struct WayIn {
     run: fn(&Container, &Target, Errand) -> Res,
     /// The root that it gives itself, with no `/` at its end.
     pub root: &'static str,
+    /// Whether it runs a program.
+    pub runs: bool,
 }
 
 const fn way(name: &'static str, run: fn(&Container, &Target, Errand) -> Res) -> WayIn {
-    WayIn { name, run, root: "" }
+    WayIn { name, run, root: "", runs: true }
 }
 
 impl WayIn {
@@ -390,9 +315,12 @@ pub const WAYS_IN: &[WayIn] = &[
             errand.exec()
         })
     }),
-    way("a fork that runs no program", |container, target, errand| {
-        container.enter()?;
-        target.join()?;
-        in_child(|| touch(errand.file, libc::O_RDONLY))
-    }),
+    WayIn {
+        runs: false,
+        ..way("a fork that runs no program", |container, target, errand| {
+            container.enter()?;
+            target.join()?;
+            in_child(|| touch(errand.file, libc::O_RDONLY))
+        })
+    },
 ];

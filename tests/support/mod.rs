@@ -10,6 +10,7 @@
 
 pub mod bystander;
 pub mod case;
+pub mod cgroup;
 pub mod child;
 pub mod container;
 pub mod daemon;

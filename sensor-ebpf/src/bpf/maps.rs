@@ -8,7 +8,7 @@ use sensor_ebpf::hook::FAULT_SLOTS;
 use sensor_ebpf::layout::Layout;
 use sensor_ebpf::limits::{AGENTS_MAX, IPC_MAX, POLICIES_MAX, RING_BYTES, TABLE_CELLS};
 use sensor_ebpf::tag::{Agent, Tag};
-use sensor_ebpf::tagging::{NAME_KEY, PATH_KEY, RULES_MAX};
+use sensor_ebpf::tagging::{CgroupRule, NAME_KEY, PATH_KEY, RULES_MAX};
 
 use super::scratch::Scratch;
 use super::vmlinux::{Opaque, Task};
@@ -192,9 +192,9 @@ pub static TAG_PATHS: HashMap<[u8; PATH_KEY], Tag, { RULES_MAX as usize }> = Has
 #[btf_map]
 pub static TAG_NAMES: HashMap<[u8; NAME_KEY], u32, { RULES_MAX as usize }> = HashMap::new();
 
-/// Id of a cgroup → tag of who is in it. Written by userspace.
+/// Id of a cgroup → who is in it. Written by userspace.
 #[btf_map]
-pub static TAG_CGROUPS: HashMap<u64, Tag, { RULES_MAX as usize }> = HashMap::new();
+pub static TAG_CGROUPS: HashMap<u64, CgroupRule, { RULES_MAX as usize }> = HashMap::new();
 
 /// Where the kernel keeps its fields. Read-only data, set by the loader before the programs are
 /// verified, so that the verifier sees constants.

@@ -31,7 +31,7 @@ pub fn on_exec(task: Task, file: File) -> Result<(), Fault> {
     }
     let mut found = if rules & BY_PATH != 0 { by_path(task, file)? } else { None };
     if found.is_none() && rules & BY_CGROUP != 0 {
-        found = by_cgroup();
+        found = by_cgroup(Some(task.mount_namespace_number()));
     }
     match found {
         Some(tag) => give(task, tag),
@@ -45,7 +45,7 @@ pub fn on_fork(task: Task, child: Task) -> Result<(), Fault> {
     if rules() & BY_CGROUP == 0 || tag::effective(task)?.is_some() {
         return Ok(());
     }
-    by_cgroup().map_or(Ok(()), |tag| give(child, tag))
+    by_cgroup(None).map_or(Ok(()), |tag| give(child, tag))
 }
 
 #[inline(always)]
@@ -57,9 +57,11 @@ fn give(task: Task, mut tag: Tag) -> Result<(), Fault> {
     }
 }
 
-/// The tag for the nearest cgroup that has one, of those that the running task is in.
+/// The tag for the nearest cgroup that has one, of those that the running task is in. `running_in` is the
+/// mount namespace in which it runs a program; `None` if it runs none. One that cannot be told is 0, which is
+/// no engine's.
 #[inline(always)]
-fn by_cgroup() -> Option<Tag> {
+fn by_cgroup(running_in: Option<u32>) -> Option<Tag> {
     let mut found = None;
     for level in 0..LEVELS {
         // SAFETY: takes a number; 0 below the task's own.
@@ -67,9 +69,11 @@ fn by_cgroup() -> Option<Tag> {
         if cgroup == 0 {
             break;
         }
-        // SAFETY: a whole tag; one that userspace takes out meanwhile may be seen once more.
-        if let Some(tag) = unsafe { TAG_CGROUPS.get(cgroup) } {
-            found = Some(*tag);
+        // SAFETY: a whole rule; one that userspace takes out meanwhile may be seen once more.
+        if let Some(rule) = unsafe { TAG_CGROUPS.get(cgroup) }
+            && (rule.engines == 0 || running_in.is_some_and(|number| number != rule.engines))
+        {
+            found = Some(rule.tag);
         }
     }
     found

@@ -173,6 +173,12 @@ impl Task {
         }
     }
 
+    /// The number of the task's mount namespace, as `/proc/PID/ns/mnt` shows it; 0 if it cannot be read.
+    #[inline(always)]
+    pub fn mount_namespace_number(self) -> u32 {
+        read(self.mount_namespace() + offset!(mnt_namespace_number)).unwrap_or(0)
+    }
+
     /// The task's mount namespace as [`mount_namespace`](Self::mount_namespace) has it, and its event
     /// counter, which grows with each change of a mount in it (`fs/namespace.c:touch_mnt_namespace`).
     #[inline(always)]

@@ -336,12 +336,17 @@ mod tests {
             ("policy = \"a\"", "give one of"),
             ("policy = \"a\"\nexec = \"x\"", "write an absolute path"),
             ("policy = \"a\"\nexec = \"/x\"\nunit = \"x\"", "give one of"),
+            ("policy = \"a\"\ncgroup = \"x\"\ncontainers = \"x\"", "give one of"),
             ("exec = \"/x\"", "missing field `policy`"),
             ("policy = \"a\"\nexec = \"/x\"\n[[tag]]\npolicy = \"b\"\nexec = \"/x\"", "two rules"),
         ] {
             let error = parse(&format!("[[tag]]\n{rule}\n")).unwrap_err();
             assert!(error.starts_with("picket.toml:1:") && error.contains(why), "{error}");
         }
+        let error = parse("[[tag]]\npolicy = \"a\"\ncontainer = \"x\"\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:3:1: unknown field `container`"), "{error}");
+        let error = parse("[[tag]]\npolicy = \"a\"\ncontainers = [\"x\"]\n").unwrap_err();
+        assert!(error.starts_with("picket.toml:3:14: invalid type"), "{error}");
         let error = parse("# to\n[sinks.syslog]\n  to = \"tls:x:1\"\n").unwrap_err();
         assert!(error.starts_with("picket.toml:3:3: `tls:x:1` is none of unix:"), "{error}");
         let text = "[daemon]\nsocket = \"/x\"\n[sinks.journald]\nsocket = \"x\"\n";

@@ -2,24 +2,33 @@
 //! always there for it. The kernel side applies them by itself, also while no daemon runs.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sensor_ebpf::tag::Tag;
+use sensor_ebpf::tagging::LEVELS;
 
 use super::attach;
 use super::config::TagRule;
 use super::core::{Core, lock};
 use super::library::{self, variables_of};
-use super::peer::no_policy;
+use super::peer::{Refusal, no_policy};
 use crate::engine::Identity;
 use crate::engine::state::{AgentFile, Origin, PolicySource};
 use crate::kernel::rules::TagRules;
+use crate::kernel::sys;
 use crate::launch::user::User;
 use crate::policy::Variables;
+
+/// How long a process is left alone that is in a container and was not tagged there: an engine's takes less
+/// than that to have the container's program run, which tags it.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// How the rules are, as of when they were last looked at.
 #[derive(Debug, Default)]
@@ -28,6 +37,16 @@ pub struct Standing {
     rules: Option<TagRules>,
     /// What is wrong: rule and why.
     pub problems: Vec<(String, String)>,
+    /// Who was in a container when they were last looked at, and since when.
+    contained: BTreeMap<u32, Instant>,
+}
+
+/// A cgroup whose processes a rule is about.
+struct Group {
+    path: PathBuf,
+    tag: Tag,
+    /// Of containers: the mount namespace that none of them is in.
+    engines: Option<u32>,
 }
 
 impl Core {
@@ -62,9 +81,23 @@ impl Core {
                 Err(error) => problems.push(("all rules".to_owned(), error.to_string())),
             }
         }
-        for (group, tag) in groups {
-            if let Err(refusal) = self.gather(tag, |_| attach::members(&group)) {
-                problems.push((group.display().to_string(), refusal.to_string()));
+        let before = std::mem::take(&mut standing.contained);
+        let now = Instant::now();
+        for Group { path, tag, engines } in groups {
+            let taken = match engines {
+                None => self.gather(tag, |_| attach::members(&path)),
+                Some(engines) => self.gather(tag, |_| {
+                    let mut inside = contained(attach::members(&path)?, engines);
+                    inside.retain(|pid| {
+                        let since = before.get(pid).copied().unwrap_or(now);
+                        standing.contained.insert(*pid, since);
+                        now.duration_since(since) >= SETTLED
+                    });
+                    Ok(inside)
+                }),
+            };
+            if let Err(refusal) = taken {
+                problems.push((path.display().to_string(), refusal.to_string()));
             }
         }
         self.retire_rules(&config.tag);
@@ -130,22 +163,58 @@ impl Core {
 }
 
 /// Puts a rule among those of the kernel side; the cgroup that it is about, if it is there.
-fn place(rule: &TagRule, tag: Tag, rules: &mut TagRules) -> Result<Option<(PathBuf, Tag)>, String> {
-    let group = match (&rule.exec, &rule.cgroup, &rule.unit) {
+fn place(rule: &TagRule, tag: Tag, rules: &mut TagRules) -> Result<Option<Group>, String> {
+    let (group, engines) = match (&rule.exec, &rule.cgroup, &rule.containers, &rule.unit) {
         (Some(program), ..) => {
             let path = resolve(program).map_err(|error| error.to_string())?;
             rules.add_path(&path, tag).map_err(|error| error.to_string())?;
             return Ok(None);
         }
-        (_, Some(at), _) => attach::cgroup(at),
-        (_, _, Some(name)) => attach::unit(name),
+        (_, Some(at), ..) => (attach::cgroup(at), None),
+        (_, _, Some(at), _) => {
+            // The machine's own, which its first process is in.
+            let number = mount_namespace(1).map_err(|error| error.to_string())?;
+            (attach::cgroup(at), Some(number))
+        }
+        (.., Some(name)) => (attach::unit(name), None),
         _ => return Err("it names nothing".to_owned()),
     };
-    // One that is not there yet will be looked for again.
-    let Ok(group) = group else { return Ok(None) };
-    let id = fs::metadata(&group).map_err(|error| error.to_string())?.ino();
-    rules.add_cgroup(id, tag).map_err(|error| error.to_string())?;
-    Ok(Some((group, tag)))
+    let path = match group {
+        Ok(path) => path,
+        // One that does not run yet will be looked for again.
+        Err(Refusal::Missing(_)) if rule.unit.is_some() => return Ok(None),
+        Err(refusal) => return Err(refusal.to_string()),
+    };
+    let directory = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    if !sys::is_cgroup2(&directory) {
+        return Err(format!("{} is not of cgroup v2", path.display()));
+    }
+    let depth = path.components().count() - Path::new(attach::CGROUPS).components().count();
+    if depth >= LEVELS as usize {
+        return Err(format!(
+            "its cgroup is {depth} levels below the root, and a rule's may be {}",
+            LEVELS - 1
+        ));
+    }
+    let id = fs::metadata(&path).map_err(|error| error.to_string())?.ino();
+    let added = match engines {
+        None => rules.add_cgroup(id, tag),
+        Some(engines) => rules.add_containers(id, tag, engines),
+    };
+    added.map_err(|error| error.to_string())?;
+    Ok(Some(Group { path, tag, engines }))
+}
+
+/// The number of a process's mount namespace.
+fn mount_namespace(pid: u32) -> io::Result<u32> {
+    let number = fs::metadata(format!("/proc/{pid}/ns/mnt"))?.ino();
+    u32::try_from(number).map_err(io::Error::other)
+}
+
+/// Those of these processes that are in a container.
+fn contained(mut pids: Vec<u32>, engines: u32) -> Vec<u32> {
+    pids.retain(|pid| mount_namespace(*pid).is_ok_and(|number| number != engines));
+    pids
 }
 
 /// Where a program is. Links are followed now, and again each time that the rules are looked at; one that

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use aya::maps::MapData;
 use sensor_ebpf::tag::Tag;
-use sensor_ebpf::tagging::{BY_CGROUP, BY_PATH, NAME_KEY, PATH_KEY, RULES_MAX, name_key, path_key};
+use sensor_ebpf::tagging::{
+    BY_CGROUP, BY_PATH, CgroupRule, NAME_KEY, PATH_KEY, RULES_MAX, name_key, path_key,
+};
 
 use super::error::KernelError;
 use super::sys::{self, Bytes};
@@ -17,7 +19,7 @@ use super::sys::{self, Bytes};
 pub struct TagRules {
     paths: BTreeMap<[u8; PATH_KEY], Tag>,
     names: BTreeMap<[u8; NAME_KEY], u32>,
-    cgroups: BTreeMap<u64, Tag>,
+    cgroups: BTreeMap<u64, CgroupRule>,
 }
 
 /// Why a rule cannot be one.
@@ -47,15 +49,21 @@ impl TagRules {
 
     /// Whoever is in the cgroup with this id, or below it, gets a tag.
     pub fn add_cgroup(&mut self, id: u64, tag: Tag) -> Result<(), TagRuleError> {
-        add(&mut self.cgroups, id, tag)
+        add(&mut self.cgroups, id, CgroupRule { tag, engines: 0 })
+    }
+
+    /// The same for those who run a program there in another mount namespace than that of the engines
+    /// which make containers, by its number.
+    pub fn add_containers(&mut self, id: u64, tag: Tag, engines: u32) -> Result<(), TagRuleError> {
+        add(&mut self.cgroups, id, CgroupRule { tag, engines })
     }
 }
 
-fn add<K: Ord>(rules: &mut BTreeMap<K, Tag>, key: K, tag: Tag) -> Result<(), TagRuleError> {
+fn add<K: Ord, V>(rules: &mut BTreeMap<K, V>, key: K, value: V) -> Result<(), TagRuleError> {
     if rules.len() >= RULES_MAX as usize {
         return Err(TagRuleError::Full);
     }
-    match rules.insert(key, tag) {
+    match rules.insert(key, value) {
         None => Ok(()),
         Some(_) => Err(TagRuleError::Twice),
     }

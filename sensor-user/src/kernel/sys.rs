@@ -32,6 +32,8 @@ unsafe impl Bytes for u64 {}
 unsafe impl<const N: usize> Bytes for [u8; N] {}
 // SAFETY: two 32-bit integers in `repr(C)`; its size is asserted where it is defined.
 unsafe impl Bytes for sensor_ebpf::tag::Tag {}
+// SAFETY: three 32-bit integers in `repr(C)`; its size is asserted where it is defined.
+unsafe impl Bytes for sensor_ebpf::tagging::CgroupRule {}
 // SAFETY: integers and byte arrays in `repr(C)` without padding: its size, which is asserted, is the
 // sum of theirs.
 unsafe impl Bytes for super::record::Record {}
@@ -300,11 +302,22 @@ pub fn ring_positions(map: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
 #[must_use]
 pub fn is_bpffs(path: &CStr) -> bool {
     const BPF_FS_MAGIC: libc::c_long = 0xcafe_4a11;
+    file_system(path) == Some(BPF_FS_MAGIC)
+}
+
+/// Whether `path` is of cgroup v2, whose directories' inode numbers are the cgroups' ids
+/// (`CGROUP2_SUPER_MAGIC`).
+#[must_use]
+pub fn is_cgroup2(path: &CStr) -> bool {
+    file_system(path) == Some(libc::CGROUP2_SUPER_MAGIC)
+}
+
+/// The kind of file system that `path` is in (`statfs(2)`).
+fn file_system(path: &CStr) -> Option<libc::c_long> {
     let mut found = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: a C string and room for a whole structure, which is read only if it was filled.
     unsafe {
-        libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0
-            && found.assume_init().f_type == BPF_FS_MAGIC
+        (libc::statfs(path.as_ptr(), found.as_mut_ptr()) == 0).then(|| found.assume_init().f_type)
     }
 }
 
