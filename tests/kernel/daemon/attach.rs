@@ -5,10 +5,12 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use sensor_ebpf::hook::Hook;
 use sensor_user::api::types::Attached;
 
+use super::adversity::other_build;
 use super::{PUBLIC, SECRET, reader, reads_public};
-use crate::support::daemon::{Home, eventually};
+use crate::support::daemon::{Home, PICKET, eventually};
 use crate::support::place::Place;
 use crate::support::sys::files::{open, read_next, touch};
 use crate::support::sys::{EACCES, Res, process};
@@ -104,7 +106,7 @@ fn a_tree_is_taken_in_with_all_its_threads_and_what_they_make() {
     }
     let stranger = {
         use std::os::unix::process::CommandExt as _;
-        let mut command = Command::new(crate::support::daemon::PICKET);
+        let mut command = Command::new(PICKET);
         command.args(["attach", &inside.pid().to_string(), "-p", "reader"]);
         command.env("PICKET_SOCKET", home.socket()).uid(65534).gid(65534).output().unwrap()
     };
@@ -170,4 +172,48 @@ fn what_was_open_before_is_listed_and_cut_off_where_that_is_asked() {
     assert!(pin());
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
+}
+
+#[test]
+fn who_is_cut_off_stays_so_under_another_build_and_by_all_hooks_of_that() {
+    let place = Place::on_disk("daemon_cut_upgrade");
+    let home = Home::new("cut-upgrade");
+    home.policy("reader", &reads_public(&place));
+    let mut daemon = home.start();
+    let (secret, public) = (place.file("secret"), place.file("public"));
+    let mut kept: Option<[OwnedFd; 2]> = None;
+    let mut cut = home.child(move |step| -> Res {
+        match &kept {
+            None => kept = Some([open(&secret, 0)?, open(&public, 0)?]),
+            Some(files) => drop(read_next(&files[step as usize], &mut [0; 1])?),
+        }
+        Ok(())
+    });
+    assert_eq!(cut.try_to(0), Ok(()), "opens");
+    assert_eq!(cut.try_to(SECRET), Ok(()), "reads, before");
+    attach(&home, &[&cut.pid().to_string(), "-p", "reader", "--cut-off"]);
+    assert_eq!(cut.try_to(SECRET), Err(EACCES));
+    let links = || {
+        let newest = sensor_user::kernel::pins::generations(home.pins()).unwrap().pop().unwrap();
+        home.pins().join(format!("links-{newest}"))
+    };
+    let armed = || {
+        let names = Hook::ON_DEMAND.iter().filter_map(|hook| hook.name());
+        names.filter(|name| fs::exists(links().join(name)).unwrap()).count()
+    };
+    let all = armed();
+    assert!(all > 1, "{all}");
+    // As a build left it that knew fewer.
+    fs::remove_file(links().join("socket_sendmsg_unix")).unwrap();
+    assert_eq!(armed(), all - 1);
+    for build in [other_build(place.path()), PICKET.into()] {
+        let before = links();
+        assert!(daemon.stop().success());
+        assert_eq!(cut.try_to(SECRET), Err(EACCES), "with nobody there");
+        daemon = home.start_as(&build);
+        assert_ne!(links(), before, "nothing new is in force");
+        assert_eq!(armed(), all);
+        assert_eq!(cut.try_to(SECRET), Err(EACCES), "under {}", build.display());
+        assert_eq!(cut.try_to(PUBLIC), Ok(()));
+    }
 }
