@@ -102,11 +102,14 @@ impl Who {
         if self.known.len() < self.room {
             return;
         }
-        self.known.retain(|_, known| now < known.at + KEPT);
-        if self.known.len() >= PROCESSES_MAX {
-            self.known.clear();
+        // Of a crowd the latest, and of a crowd within a moment nobody.
+        for age in [KEPT, FRESH, Duration::ZERO] {
+            self.known.retain(|_, known| now < known.at + age);
+            if self.known.len() <= PROCESSES_MAX / 2 {
+                break;
+            }
         }
-        self.room = (self.known.len() * 2).clamp(PROCESSES_MIN, PROCESSES_MAX);
+        self.room = (self.known.len() * 2).max(PROCESSES_MIN);
     }
 
     /// Looks; `None` if the process is not there any more.
@@ -302,6 +305,13 @@ mod tests {
             who.of(&EventHeader { start, ..gone }, &Redact::default(), now);
         }
         assert_eq!(who.known.len(), many);
+        // Of one that is too large, those that were looked at just now.
+        let half = PROCESSES_MAX / 2;
+        for start in many as u64..=PROCESSES_MAX as u64 {
+            let at = if start < half as u64 { now } else { now + FRESH };
+            who.of(&EventHeader { start, ..gone }, &Redact::default(), at);
+        }
+        assert_eq!(who.known.len(), half + 1);
     }
 
     #[test]
