@@ -22,7 +22,13 @@ pub fn enforcing(core: &Core) -> bool {
 }
 
 fn armed(engine: &Engine) -> bool {
-    engine.as_host().is_none_or(|host| host.armed().iter().all(|(_, armed)| *armed))
+    hooks(engine).iter().all(|hook| hook.armed)
+}
+
+/// Each hook with whether its program is attached: a look at each one's pin.
+fn hooks(engine: &Engine) -> Vec<HookStatus> {
+    let hook = |(name, armed): (&str, bool)| HookStatus { name: name.to_owned(), armed };
+    engine.as_host().map_or_else(Vec::new, |host| host.armed().into_iter().map(hook).collect())
 }
 
 /// Whether the last canary found everything refused that should be.
@@ -39,8 +45,9 @@ pub fn status(core: &Core, peer: Peer) -> Status {
         Arrival::Adopted => "adopted".to_owned(),
         Arrival::Upgraded { from } => format!("upgraded from {from}"),
     };
+    let hooks = hooks(&engine);
     let mut status = Status {
-        enforcing: refused(core) && armed(&engine),
+        enforcing: refused(core) && hooks.iter().all(|hook| hook.armed),
         version: VERSION.to_owned(),
         abi: sensor_ebpf::ABI_VERSION,
         pid: std::process::id(),
@@ -55,11 +62,10 @@ pub fn status(core: &Core, peer: Peer) -> Status {
         let record = host.record();
         status.object = record.object.iter().map(|byte| format!("{byte:02x}")).collect();
         status.generation = record.generation;
-        let hook = |(name, armed): (&str, bool)| HookStatus { name: name.to_owned(), armed };
         status.ring = host.ring().ok();
         status.map_memory = host.map_memory().iter().map(|(_, bytes)| bytes).sum();
-        status.hooks = host.armed().into_iter().map(hook).collect();
     }
+    status.hooks = hooks;
     status.canary = lock(&core.canary).clone();
     status.agents = engine.agents().count();
     let tables = engine.policies().count();

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Map, MapData, MapError, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use sensor_ebpf::hook::{FAULT_SLOTS, Fault, Hook};
 use sensor_ebpf::limits::{AGENTS_MAX, POLICIES_MAX, TABLE_CELLS};
@@ -33,7 +33,7 @@ pub struct Maps {
     agents: Shared<AgentCell>,
     policies: MapData,
     tags: MapData,
-    faults: PerCpuArray<MapData, u64>,
+    faults: MapData,
     rules: RuleMaps,
     /// Until somebody reads it.
     events: Option<MapData>,
@@ -47,12 +47,11 @@ impl Maps {
         let agents = take(AGENTS)?;
         let agents = Shared::map(agents.fd().as_fd(), AGENTS_MAX as usize)
             .map_err(|source| KernelError::Call { what: "map the agents into memory", source })?;
-        let faults = PerCpuArray::try_from(Map::PerCpuArray(take(FAULTS)?));
         Ok(Maps {
             agents,
             policies: take(POLICIES)?,
             tags: take(TAGS)?,
-            faults: faults.map_err(wrong(FAULTS))?,
+            faults: take(FAULTS)?,
             rules: RuleMaps::new(&mut take)?,
             events: Some(take(EVENTS)?),
         })
@@ -196,14 +195,11 @@ impl Maps {
 
     /// Every fault counter that is not 0, summed over the CPUs.
     pub fn faults(&self) -> Result<Vec<(Hook, Fault, u64)>, KernelError> {
-        let mut found = Vec::new();
-        for slot in 0..FAULT_SLOTS {
-            let count = self.faults.get(&slot, 0).map_err(wrong(FAULTS))?.iter().sum();
-            if count > 0 {
-                found.push((Hook(slot / Fault::MAX), Fault(slot % Fault::MAX), count));
-            }
-        }
-        Ok(found)
+        let failed = |source| KernelError::Call { what: "read the fault counters", source };
+        let sums = sys::per_cpu_sums(self.faults.fd().as_fd(), FAULT_SLOTS).map_err(failed)?;
+        let counted = (0..FAULT_SLOTS).zip(sums).filter(|(_, count)| *count > 0);
+        let named = |(slot, count)| (Hook(slot / Fault::MAX), Fault(slot % Fault::MAX), count);
+        Ok(counted.map(named).collect())
     }
 }
 

@@ -164,6 +164,49 @@ pub fn lookup_into_slice<K: Bytes, V: Bytes>(
     bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr).map(drop)
 }
 
+/// Every value of a per-CPU array of 64-bit values, in the order of its slots, each summed over the CPUs
+/// that the machine may have.
+///
+/// By `BPF_MAP_LOOKUP_BATCH`, which these maps know since Linux 5.13: one by one it is a call a slot.
+pub fn per_cpu_sums(map: BorrowedFd<'_>, slots: u32) -> io::Result<Vec<u64>> {
+    /// Slots a call: what it takes is bounded also where there are many CPUs.
+    const BATCH: u32 = 256;
+    let cpus = aya::util::nr_cpus().map_err(|(_, error)| error)?;
+    if value_size(map)? as usize != size_of::<u64>() {
+        return Err(io::Error::other("its values have another size"));
+    }
+    let (mut keys, mut values) = ([0_u32; BATCH as usize], vec![0_u64; BATCH as usize * cpus]);
+    let mut sums: Vec<u64> = Vec::with_capacity(slots as usize);
+    let (mut last, mut next) = (0_u32, 0_u32);
+    loop {
+        let mut attr = attr();
+        attr.batch.map_fd = map.as_raw_fd() as u32;
+        attr.batch.in_batch =
+            if sums.is_empty() { 0 } else { std::ptr::from_mut(&mut last) as u64 };
+        attr.batch.out_batch = std::ptr::from_mut(&mut next) as u64;
+        attr.batch.keys = keys.as_mut_ptr() as u64;
+        attr.batch.values = values.as_mut_ptr() as u64;
+        attr.batch.count = BATCH;
+        let over = match bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) {
+            Ok(_) => false,
+            // What there was before the end is there all the same.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            Err(error) => return Err(error),
+        };
+        // SAFETY: an integer, which the kernel has written or left as it was.
+        let count = unsafe { attr.batch.count } as usize;
+        sums.extend(values.chunks_exact(cpus).take(count).map(|each| each.iter().sum::<u64>()));
+        if over || count == 0 || sums.len() > slots as usize {
+            break;
+        }
+        last = next;
+    }
+    if sums.len() != slots as usize {
+        return Err(io::Error::other(format!("it has {} slots, not {slots}", sums.len())));
+    }
+    Ok(sums)
+}
+
 /// Bytes of a map's values, as the kernel counts them.
 pub fn value_size(map: BorrowedFd<'_>) -> io::Result<u32> {
     let mut info = MaybeUninit::<bpf_map_info>::zeroed();
