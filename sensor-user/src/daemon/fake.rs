@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
@@ -26,6 +27,8 @@ pub struct Fake {
     pub limits: Limits,
     /// Whether every peer is an agent.
     pub strict: bool,
+    /// How long an answer may take.
+    pub patience: Duration,
     /// Requests that got here.
     pub asked: AtomicUsize,
 }
@@ -39,7 +42,13 @@ impl Fake {
     /// One with these sinks.
     pub fn over(sinks: Sinks, limits: Limits, past: Past) -> Fake {
         let hub = Hub::new(sinks, past, limits.backlog);
-        Fake { hub, limits, strict: false, asked: AtomicUsize::new(0) }
+        Fake {
+            hub,
+            limits,
+            strict: false,
+            patience: Duration::from_secs(60),
+            asked: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -52,6 +61,10 @@ impl Source for Fake {
 impl House for Fake {
     fn limits(&self) -> Limits {
         self.limits.clone()
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 
     fn is_free(&self, _: i32) -> bool {
@@ -81,6 +94,7 @@ impl House for Fake {
                 Ok(new) => routes::json(&new),
                 Err(refusal) => Err(refusal),
             },
+            (Method::GET, "/v1/never") => std::future::pending().await,
             (Method::GET, "/v1/health") => routes::json(&"well"),
             _ => Err(Refusal::Missing("there is no such thing".to_owned())),
         };

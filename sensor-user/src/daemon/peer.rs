@@ -44,6 +44,9 @@ pub enum Refusal {
     /// No room.
     #[error("{0}")]
     Full(String),
+    /// Not in the time that an exchange may take.
+    #[error("{0}")]
+    Late(String),
     /// The daemon could not.
     #[error("{0}")]
     Failed(String),

@@ -55,7 +55,7 @@ async fn route(
     let root = |what: &str| if peer.is_root() { Ok(()) } else { Err(forbidden(what)) };
     match (head.method.clone(), path.as_slice()) {
         (Method::GET, ["v1", "health"]) => json(&serde_json::json!({ "ok": true })),
-        (Method::GET, ["v1", "ready"]) => ready(&core),
+        (Method::GET, ["v1", "ready"]) => ready(core).await,
         (Method::GET, ["v1", "status"]) => {
             json(&blocking(move || Ok(manage::status(&core, peer))).await?)
         }
@@ -133,8 +133,8 @@ async fn route(
 }
 
 /// Ready means that the last canary was refused everything.
-fn ready(core: &Core) -> Result<Response<Body>, Refusal> {
-    let enforcing = manage::enforcing(core);
+async fn ready(core: Arc<Core>) -> Result<Response<Body>, Refusal> {
+    let enforcing = blocking(move || Ok(manage::enforcing(&core))).await?;
     let answer = json(&serde_json::json!({ "enforcing": enforcing }))?;
     Ok(if enforcing { answer } else { with(StatusCode::SERVICE_UNAVAILABLE, answer) })
 }
@@ -202,6 +202,7 @@ pub fn refuse(refusal: &Refusal) -> Response<Body> {
         Refusal::Missing(_) => StatusCode::NOT_FOUND,
         Refusal::Conflict(_) => StatusCode::CONFLICT,
         Refusal::Full(_) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Late(_) => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let failure = Failure { error: refusal.to_string() };

@@ -22,14 +22,17 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::config::Limits;
 use super::core::{Core, lock};
-use super::peer::Peer;
+use super::peer::{Peer, Refusal};
 use super::routes::{self, Body};
 use crate::kernel::sys;
 
 /// How long a request's head may take.
 const HEAD: Duration = Duration::from_secs(5);
-/// How long a whole exchange may take that does not stream.
-const EXCHANGE: Duration = Duration::from_secs(60);
+/// How long a request may take until its answer begins. It is the daemon's work that takes so long, not the
+/// client, so this is for a machine that is short of everything.
+const ANSWER: Duration = Duration::from_secs(5 * 60);
+/// How long reading an answer may take that does not stream.
+const READING: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const HEAD_MAX: usize = 16 << 10;
 /// Connections that root has beyond the limit, so that others cannot keep it out.
@@ -52,6 +55,11 @@ pub fn listen(at: &Path) -> io::Result<UnixListener> {
 pub trait House: Send + Sync + 'static {
     /// How many may come in.
     fn limits(&self) -> Limits;
+
+    /// How long a request may take until its answer begins.
+    fn patience(&self) -> Duration {
+        ANSWER
+    }
 
     /// Whether a process bears no tag; `false` also where that cannot be told.
     fn is_free(&self, pid: i32) -> bool;
@@ -172,16 +180,25 @@ fn turn_away(stream: &UnixStream, status: &str, why: &str) {
     let _ = stream.try_write((head + &body).as_bytes());
 }
 
+/// The refusal for what has not been answered in time. What was begun is not broken off.
+fn late(patience: Duration) -> Refusal {
+    let patience = humantime::format_duration(patience);
+    Refusal::Late(format!("no answer within {patience}: it may still be done; ask again later"))
+}
+
 /// One connection, one exchange.
 pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     house: Arc<impl House>,
     stream: S,
     peer: Peer,
 ) {
-    let streaming = Arc::new(AtomicBool::new(false));
+    let (streaming, patience) = (Arc::new(AtomicBool::new(false)), house.patience());
     let service = service_fn(|request| {
         let (house, streaming) = (house.clone(), streaming.clone());
-        async move { Ok::<_, Infallible>(house.answer(peer, request, streaming).await) }
+        async move {
+            let answer = tokio::time::timeout(patience, house.answer(peer, request, streaming));
+            Ok::<_, Infallible>(answer.await.unwrap_or_else(|_| routes::refuse(&late(patience))))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -190,9 +207,10 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    let whole = HEAD + patience + READING;
     // A stream sees to itself: it ends when its reader does not read.
     loop {
-        match tokio::time::timeout(EXCHANGE, connection.as_mut()).await {
+        match tokio::time::timeout(whole, connection.as_mut()).await {
             Err(_) if streaming.load(Ordering::Relaxed) => {}
             _ => return,
         }

@@ -203,3 +203,18 @@ fn an_agent_is_turned_away_unread() {
     assert!(answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 403")));
     assert_eq!(server.house.asked.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn what_takes_too_long_is_said_to_and_others_are_served_meanwhile() {
+    let room = Room::new("late");
+    let mut fake = Fake::new(limits(), Past::nothing());
+    fake.patience = Duration::from_millis(300);
+    let server = Running::start(fake, &room.0.join("socket")).unwrap();
+    let mut slow = connect(&server.socket);
+    slow.write_all(b"GET /v1/never HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    assert!(is_served(&server.socket));
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(answer.contains("no answer within 300ms: it may still be done"), "{answer}");
+}
