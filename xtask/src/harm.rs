@@ -67,7 +67,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 /// When a guest cannot even be put together.
 pub fn run(kernel: Kernel, args: &Args, summary: &mut Summary) -> Result<()> {
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
-    // One processor, as in the demo: see there.
+    // One processor: emulated ones take turns anyway.
     let machine = Machine::new(kernel)
         .smp(1)
         .memory(MEMORY)

@@ -57,8 +57,7 @@ pub fn run(kernels: &[Kernel], summary: &mut Summary) -> Result<()> {
         words.push(format!("/share/packages/{}", name.display()));
     }
     for kernel in kernels {
-        // One processor: emulated ones do not always see that another has rewritten kernel code, and the
-        // kernel rewrites its own whenever programs are attached or taken off.
+        // One processor: emulated ones take turns anyway.
         let machine = Machine::new(*kernel)
             .smp(1)
             .systemd()

@@ -61,6 +61,10 @@ pub struct Args {
     /// How to execute instructions [default: kvm where a probe boot works, else tcg]
     #[arg(long, conflicts_with = "icount")]
     accel: Option<Accel>,
+    /// Give each emulated processor a thread of its own, so that they race; the guest's kernel may then
+    /// panic by the emulator's fault
+    #[arg(long, conflicts_with = "icount")]
+    parallel: bool,
     /// Boot systemd, and run the command beside it
     #[arg(long)]
     systemd: bool,
@@ -137,6 +141,9 @@ fn build(args: &Args, kernel: Kernel) -> Result<Machine> {
     machine = machine.timeout(Duration::from_secs(args.timeout));
     if args.icount {
         machine = machine.icount();
+    }
+    if args.parallel {
+        machine = machine.parallel();
     }
     if let Some(accel) = args.accel {
         machine = machine.accel(accel);

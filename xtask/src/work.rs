@@ -56,8 +56,7 @@ pub fn run(kernel: Kernel, core: bool, filters: &[String], summary: &mut Summary
     setup::ensure(&[Need::BpfToolchain, Need::Machine, Need::Kernel(kernel)])?;
     let root = programs::workspace();
     let toolchain = rust::stage()?;
-    // One processor, as in the demo: emulated ones do not always see that another has rewritten
-    // kernel code, and the kernel rewrites its own whenever a session attaches its programs.
+    // One processor: emulated ones take turns anyway.
     let machine = Machine::new(kernel)
         .smp(1)
         .memory(MEMORY)

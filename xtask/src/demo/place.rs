@@ -147,8 +147,7 @@ fn run_here(user: &str, picket: &Path, tidings: &mut dyn Write) -> Result<i32> {
 fn run_in_guest(kernel: Kernel, picket: &Path, tidings: &mut dyn Write) -> Result<i32> {
     let root = programs::workspace();
     let inside = Path::new("/usr/local/bin/picket");
-    // One processor: emulated ones do not always see that another has rewritten kernel code, and
-    // the kernel rewrites its own when it finds out about its clock, and when programs are attached.
+    // One processor: emulated ones take turns anyway.
     let machine = Machine::new(kernel)
         .smp(1)
         .timeout(PATIENCE)

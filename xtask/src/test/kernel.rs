@@ -145,7 +145,7 @@ fn on(job: &Job<'_>, choice: &Choice<'_>, labelled: bool) -> Result<Summary> {
     let longer = Duration::from_secs(u64::from(choice.soak.unwrap_or(0)) * RACES);
     let mut machine = suite.machine(kernel, programs)?.timeout(TIME * times + longer + PROOF_TIME);
     if let Some(seconds) = choice.soak {
-        machine = machine.env("PICKET_SOAK", seconds.to_string());
+        machine = machine.env("PICKET_SOAK", seconds.to_string()).parallel();
     }
     for name in HANDED_ON {
         if let Some(value) = env::var_os(name) {

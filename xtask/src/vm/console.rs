@@ -35,6 +35,9 @@ pub const GUEST: &str = "picket-guest:";
 /// How much of a console an error repeats.
 const LAST_LINES: usize = 15;
 
+/// How much more of it, where the kernel complained: the dump begins with what matters most.
+const DUMP_LINES: usize = 80;
+
 /// The file that a machine's console goes to: `target/vm/KERNEL.log`, or with a number where
 /// another machine writes to that one.
 #[derive(Debug)]
@@ -102,21 +105,27 @@ impl Console {
     /// The lines in which the kernel says that something is wrong with it.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
-        let complains =
-            |line: &&String| COMPLAINTS.iter().any(|complaint| line.contains(complaint));
-        let kernels = |line: &&String| !line.starts_with(GUEST);
-        self.lines.iter().filter(kernels).filter(complains).cloned().collect()
+        self.lines.iter().filter(|line| complains(line)).cloned().collect()
     }
 
-    /// The last lines, indented, for the end of a message.
+    /// The last lines, indented, for the end of a message; from the first complaint on, where there is one
+    /// and the dump is not too long.
     #[must_use]
     pub fn tail(&self) -> String {
         if self.lines.is_empty() {
             return "    (nothing)".to_owned();
         }
-        let from = self.lines.len().saturating_sub(LAST_LINES);
+        let all = self.lines.len();
+        let complaint = self.lines.iter().position(|line| complains(line)).unwrap_or(all);
+        let from = complaint.max(all.saturating_sub(DUMP_LINES));
+        let from = from.min(all.saturating_sub(LAST_LINES));
         self.lines[from..].iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Whether a line is the kernel's, and says that something is wrong with it.
+fn complains(line: &str) -> bool {
+    !line.starts_with(GUEST) && COMPLAINTS.iter().any(|complaint| line.contains(complaint))
 }
 
 #[cfg(test)]
@@ -160,5 +169,22 @@ mod tests {
             console.panic(),
             Some("[    9.0] Kernel panic - not syncing: sysrq triggered crash")
         );
+    }
+
+    #[test]
+    fn the_end_begins_with_the_complaint() {
+        let lines = |what: &str, count: usize| -> String {
+            (0..count).map(|n| format!("[    1.{n:03}] {what} {n}\n")).collect()
+        };
+        let (boot, dump) = (lines("boot", 40), lines("dump", 30));
+        let calm = Console::parse(boot.as_bytes()).tail();
+        assert_eq!(calm.lines().count(), LAST_LINES);
+        let oops =
+            Console::parse(format!("{boot}[    2.0] Oops: int3: 0000\n{dump}").as_bytes()).tail();
+        assert!(oops.starts_with("    [    2.0] Oops: int3"), "{oops}");
+        assert_eq!(oops.lines().count(), 31);
+        let long =
+            Console::parse(format!("{boot}[    2.0] Oops\n{}", dump.repeat(4)).as_bytes()).tail();
+        assert_eq!(long.lines().count(), DUMP_LINES);
     }
 }

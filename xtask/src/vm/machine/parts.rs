@@ -112,6 +112,7 @@ impl Machine {
             accel,
             icount: self.icount,
             smp: self.smp,
+            parallel: self.parallel,
             memory: self.memory,
             kernel: kernel.image,
             initrd: scratch.path().join("initrd"),
