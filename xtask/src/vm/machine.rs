@@ -123,8 +123,8 @@ impl Machine {
     }
 
     /// Gives each emulated processor a thread of its own, for races that should be as close as they
-    /// get. The guest's kernel may then panic by the emulator's fault, about once in fifty boots; without it,
-    /// processors take turns, and what is raced is interrupted instead.
+    /// get. The guest's kernel may then panic by the emulator's fault, as one of sixty did while it booted;
+    /// without it, processors take turns, and what is raced is interrupted instead.
     #[must_use]
     pub fn parallel(mut self) -> Self {
         self.parallel = true;
