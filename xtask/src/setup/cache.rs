@@ -54,7 +54,11 @@ impl Cache {
         Self::at(locate(|name| env::var_os(name).map(PathBuf::from))?)
     }
 
-    fn at(root: PathBuf) -> Result<Self> {
+    /// One in another directory, which is made where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn at(root: PathBuf) -> Result<Self> {
         let logs = root.join("logs");
         fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
         Ok(Self { root })
