@@ -121,6 +121,9 @@ fn text(status: &Status, all: bool) -> String {
             &format!("{file} has mistakes; what was in force still is\n{problem}"),
         );
     }
+    for (what, trouble) in &status.troubles {
+        text.row("trouble", warn, &format!("{what}: {trouble}"));
+    }
     text.0
 }
 
@@ -206,6 +209,8 @@ mod tests {
                 trouble: Some("x".repeat(200)),
             }],
             faults: vec![("file_open".to_owned(), "unreadable".to_owned(), 3)],
+            problems: vec![("a.yaml".to_owned(), "error: unknown key".to_owned())],
+            troubles: vec![("containers /ci".to_owned(), "there is no cgroup".to_owned())],
             ring: Some((0, 1 << 20)),
             rss: 20 << 20,
             ..Status::default()
@@ -223,6 +228,8 @@ mod tests {
             "syslog: 5 written, 2 missed: xxx",
             "3 in file_open (unreadable)",
             "0 B of 1024 KiB in use",
+            "policy      a.yaml has mistakes; what was in force still is\n            error: unknown key\n",
+            "trouble     containers /ci: there is no cgroup\n",
         ] {
             assert!(text.contains(expected), "{expected:?} in\n{text}");
         }

@@ -71,9 +71,10 @@ pub fn status(core: &Core, peer: Peer) -> Status {
     let tables = engine.policies().count();
     status.tables = (tables, POLICIES_MAX as usize);
     status.table_memory = (tables * TABLE_BYTES) as u64;
-    let faults = engine.faults().unwrap_or_default();
+    let faults = engine.faults();
     let name = |name: Option<&str>| name.unwrap_or("unknown").to_owned();
-    status.faults = faults.iter().map(|(h, f, n)| (name(h.name()), name(f.name()), *n)).collect();
+    let counted = faults.iter().flatten();
+    status.faults = counted.map(|(h, f, n)| (name(h.name()), name(f.name()), *n)).collect();
     let lost = |agent: &crate::engine::state::AgentFile| {
         let tag = agent.tag();
         engine.counters(tag).map_or(0, |counters| counters.lost)
@@ -84,7 +85,9 @@ pub fn status(core: &Core, peer: Peer) -> Status {
     status.sinks = core.hub.sinks();
     status.rss = rss();
     status.problems = core.library().problems();
-    status.problems.extend(lock(&core.standing).problems.iter().cloned());
+    status.troubles.clone_from(&lock(&core.standing).problems);
+    // Counters that cannot be read are not counters that say 0.
+    status.troubles.extend(faults.err().map(|error| ("faults".to_owned(), error.to_string())));
     status
 }
 

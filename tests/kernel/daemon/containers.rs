@@ -85,7 +85,7 @@ fn an_engine_makes_containers_in_a_cgroup_of_containers_and_only_what_runs_in_th
     home.policy("container", POLICY);
     home.configure(&format!("[[tag]]\ncontainers = {:?}\npolicy = \"container\"\n", above.path()));
     let daemon = home.start();
-    assert_eq!(daemon.status().problems, []);
+    assert_eq!(daemon.status().troubles, []);
     let tags = home.tags();
     let tag = eventually("who is in a container is taken in", || old.tag(&tags));
     let new = Container::start_within(&place.dir("new"), &above, "new.scope");
@@ -139,7 +139,7 @@ fn a_rule_for_a_cgroup_that_is_too_deep_or_not_there_is_said_not_to_be_in_force(
         .concat();
     home.configure(&rules);
     let daemon = home.start();
-    let problems = daemon.status().problems;
+    let problems = daemon.status().troubles;
     assert_eq!(problems.len(), 2, "{problems:?}");
     let said = |path: &Path, why: &str| {
         let key = format!("containers {}", path.display());

@@ -45,7 +45,7 @@ fn whoever_runs_a_program_of_a_rule_is_confined_from_its_first_instruction() {
     home.policy("rule", &spec(&place));
     home.configure(&rules);
     let daemon = home.start();
-    assert_eq!(daemon.status().problems, []);
+    assert_eq!(daemon.status().troubles, []);
     assert_eq!(daemon.agents().len(), 3, "{:?}", daemon.agents());
     let check = |when: &str| {
         for confined in [&tool, &link, &linked, &script] {

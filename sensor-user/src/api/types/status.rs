@@ -49,6 +49,10 @@ pub struct Status {
     pub table_memory: u64,
     /// What is wrong with files of the policy directory.
     pub problems: Vec<(String, String)>,
+    /// What else is wrong, by what it is wrong with: rules for tagging that are not in force, counters that
+    /// cannot be read.
+    #[serde(default)]
+    pub troubles: Vec<(String, String)>,
 }
 
 /// One hook.
