@@ -18,11 +18,11 @@ use sensor_ebpf::limits::{POLICIES_MAX, TABLE_BYTES};
 /// Whether the last canary found everything refused that should be, and every hook has its program
 /// still.
 pub fn enforcing(core: &Core) -> bool {
-    refused(core) && armed(&core.engine())
+    refused(core) && armed(&hooks(&core.engine()))
 }
 
-fn armed(engine: &Engine) -> bool {
-    hooks(engine).iter().all(|hook| hook.armed)
+fn armed(hooks: &[HookStatus]) -> bool {
+    hooks.iter().all(|hook| hook.armed)
 }
 
 /// Each hook with whether its program is attached: a look at each one's pin.
@@ -47,7 +47,7 @@ pub fn status(core: &Core, peer: Peer) -> Status {
     };
     let hooks = hooks(&engine);
     let mut status = Status {
-        enforcing: refused(core) && hooks.iter().all(|hook| hook.armed),
+        enforcing: refused(core) && armed(&hooks),
         version: VERSION.to_owned(),
         abi: sensor_ebpf::ABI_VERSION,
         pid: std::process::id(),

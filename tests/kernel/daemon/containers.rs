@@ -139,11 +139,11 @@ fn a_rule_for_a_cgroup_that_is_too_deep_or_not_there_is_said_not_to_be_in_force(
         .concat();
     home.configure(&rules);
     let daemon = home.start();
-    let problems = daemon.status().troubles;
-    assert_eq!(problems.len(), 2, "{problems:?}");
+    let troubles = daemon.status().troubles;
+    assert_eq!(troubles.len(), 2, "{troubles:?}");
     let said = |path: &Path, why: &str| {
         let key = format!("containers {}", path.display());
-        let said = format!("{problems:?}");
+        let said = format!("{troubles:?}");
         assert!(said.contains(&key) && said.contains(why), "{said}");
     };
     said(too_deep.path(), "is 24 levels below the root, and a rule's may be 23");
